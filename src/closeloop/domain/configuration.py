@@ -1,0 +1,59 @@
+"""What the loop is told by a workspace's files, as plain values that stages can rely on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from closeloop.domain.feedback import SourceProfile
+from closeloop.domain.policy import Policy
+from closeloop.domain.product import Owners, Product
+from closeloop.domain.taxonomy import Taxonomy
+
+
+@dataclass(frozen=True, slots=True)
+class PiiRule:
+    """A workspace's own masking rule: a pattern, the token's type, and whether tokens must join."""
+
+    name: str
+    pattern: str
+    token: str
+    joinable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """All that stages need to know; built by closeloop.settings from the workspace's files.
+
+    `products` may be empty: then every product name found in the feedback is a product.
+    `max_future` is how far in the future an event may lie before it is quarantined (clock skew).
+    """
+
+    products: tuple[Product, ...]
+    sources: tuple[SourceProfile, ...]
+    taxonomy: Taxonomy
+    owners: Owners
+    policy: Policy
+    pii_rules: tuple[PiiRule, ...] = ()
+    default_product: str = "default"
+    max_payload_bytes: int = 1_000_000
+    max_future: timedelta = timedelta(hours=26)
+    retention: timedelta | None = None
+    theme_min_texts: int = 200
+    seed: int = 7
+    extra: tuple[tuple[str, str], ...] = field(default=())
+
+    def source(self, name: str) -> SourceProfile:
+        """Return what is declared of a source, or the defaults under its name."""
+        return next((s for s in self.sources if s.name == name), SourceProfile(name=name))
+
+    def product_id(self, name: str | None) -> str:
+        """Return the product that a name or alias means; an unlisted name is its own product."""
+        if not name or not name.strip():
+            return self.default_product
+        wanted = name.strip().casefold()
+        for product in self.products:
+            names = (product.product_id, product.name, *product.aliases)
+            if wanted in {n.casefold() for n in names}:
+                return product.product_id
+        return name.strip()

@@ -1,0 +1,365 @@
+"""What the loop needs of the outside, as small protocols; adapters live above the stages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from closeloop.domain.brief import Brief, FactSheet
+from closeloop.domain.configuration import Configuration
+from closeloop.domain.outcome import Outcome
+from closeloop.domain.policy import Decision
+from closeloop.domain.review import Label, LabelKind, OutboxMessage, ReviewItem, ThemeCorrection
+from closeloop.domain.signal import Attribution, Signal
+from closeloop.domain.ticket import Ticket
+from closeloop.tables import Table
+
+Vectors = npt.NDArray[np.float32]
+
+Condition = tuple[str, str, Any]
+"""(column, one of = != < <= > >= in, value); conditions given together must all hold."""
+
+BatchFunction = Callable[[pa.RecordBatch], pa.RecordBatch]
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """Names a write, so that a replay of it is skipped (Delta's app id and version)."""
+
+    app_id: str
+    version: int
+
+
+class Clock(Protocol):
+    """Tells the time: the wall in production, a chosen time in a replay."""
+
+    def now(self) -> datetime:
+        """Return the time, with zone UTC."""
+        ...
+
+
+class Engine(Protocol):
+    """Holds the tables and runs batch and table steps. Versions are Delta versions."""
+
+    def version(self, table: Table) -> int | None:
+        """Return the newest version, or None where the table does not exist yet."""
+        ...
+
+    def read(
+        self,
+        table: Table,
+        *,
+        version: int | None,
+        columns: Sequence[str] | None = None,
+        where: Sequence[Condition] = (),
+    ) -> pa.Table:
+        """Return the rows of a version (None: a table without rows)."""
+        ...
+
+    def append(self, table: Table, rows: pa.Table, *, transaction: Transaction) -> int:
+        """Add rows; return the new version. A transaction already written changes nothing."""
+        ...
+
+    def merge(self, table: Table, rows: pa.Table, *, transaction: Transaction) -> int:
+        """Put rows in place of those with the same key, and add the others."""
+        ...
+
+    def replace(self, table: Table, rows: pa.Table, *, transaction: Transaction) -> int:
+        """Put rows in place of all that is there."""
+        ...
+
+    def delete(
+        self, table: Table, where: Sequence[Condition], *, transaction: Transaction
+    ) -> int | None:
+        """Delete the rows for which all conditions hold; None where the table does not exist."""
+        ...
+
+    def restore(self, table: Table, version: int | None) -> None:
+        """Go back to a version (None: no rows), as a new commit."""
+        ...
+
+    def forget(self, table: Table) -> None:
+        """Remove from disk what no current row needs, so that deleted rows are gone for good."""
+        ...
+
+    def map_batches(self, function: BatchFunction, rows: pa.Table, *, batch_size: int) -> pa.Table:
+        """Run a batch step over rows."""
+        ...
+
+    def sql(
+        self, query: str, *, versions: dict[str, int | None], parameters: Sequence[Any] = ()
+    ) -> pa.Table:
+        """Run SQL over the tables at the given versions (by full name)."""
+        ...
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors of length 1; the same text always gives the same vector."""
+
+    @property
+    def model_id(self) -> str:
+        """Name and version of the model, as it is stored beside each vector."""
+        ...
+
+    @property
+    def dimensions(self) -> int:
+        """Length of a vector's row."""
+        ...
+
+    def embed(self, texts: Sequence[str], *, progress: Progress | None = None) -> Vectors:
+        """Return one row a text, float32 [len(texts), dimensions]."""
+        ...
+
+
+class Writer(Protocol):
+    """Writes a brief from a fact sheet, stating nothing that is not on it."""
+
+    @property
+    def name(self) -> str:
+        """Stored with each brief."""
+        ...
+
+    def write(self, request: BriefRequest) -> Brief:
+        """Return a brief; `verified` and `problems` are set by the caller's check."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BriefRequest:
+    """What a writer is given: the signal, its candidates, the sheet, who would own it."""
+
+    signal: Signal
+    attributions: tuple[Attribution, ...]
+    sheet: FactSheet
+    label: str
+    owner: str
+    routing_hints: tuple[str, ...]
+    now: datetime
+
+
+class Tracker(Protocol):
+    """Where tickets live: the built-in one, or a vendor's."""
+
+    @property
+    def name(self) -> str:
+        """Stored with each ticket."""
+        ...
+
+    def create(self, ticket: Ticket, *, idempotency_key: str) -> str:
+        """Open the ticket and return its key; the same idempotency key never opens a second."""
+        ...
+
+    def update(self, ticket: Ticket, *, comment: str, idempotency_key: str) -> None:
+        """Bring the tracker's copy up to date and add a comment."""
+        ...
+
+
+class Progress(Protocol):
+    """Shows people how far a long step is."""
+
+    def start(self, step: str, *, total: int | None = None, unit: str = "rows") -> None:
+        """Begin a step of so many units (None: unknown)."""
+        ...
+
+    def advance(self, count: int = 1) -> None:
+        """Say that so many more units are done."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Show one line that stays."""
+        ...
+
+    def finish(self) -> None:
+        """End the step."""
+        ...
+
+
+class Operations(Protocol):
+    """The operational database as stages see it; all calls of one step are one transaction."""
+
+    def tickets(self) -> list[Ticket]:
+        """Return all tickets, oldest first."""
+        ...
+
+    def put_ticket(self, ticket: Ticket) -> None:
+        """Add a ticket or bring it up to date."""
+        ...
+
+    def decisions(self) -> list[Decision]:
+        """Return all decisions, oldest first."""
+        ...
+
+    def put_decision(self, decision: Decision) -> bool:
+        """Add a decision; False where one with its id is there already."""
+        ...
+
+    def reviews(self) -> list[ReviewItem]:
+        """Return all review items, oldest first."""
+        ...
+
+    def put_review(self, item: ReviewItem) -> None:
+        """Add a review item or bring it up to date."""
+        ...
+
+    def labels(self, kind: LabelKind | None = None) -> list[Label]:
+        """Return labels, oldest first."""
+        ...
+
+    def put_label(self, label: Label) -> None:
+        """Add a label."""
+        ...
+
+    def corrections(self) -> list[ThemeCorrection]:
+        """Return people's corrections of themes, oldest first."""
+        ...
+
+    def put_correction(self, correction: ThemeCorrection) -> None:
+        """Add a correction."""
+        ...
+
+    def enqueue(self, message: OutboxMessage) -> bool:
+        """Add an outbox message; False where its idempotency key is there already."""
+        ...
+
+    def outbox(self, *, status: str | None = None) -> list[OutboxMessage]:
+        """Return outbox messages, oldest first."""
+        ...
+
+    def put_outbox(self, message: OutboxMessage) -> None:
+        """Bring an outbox message up to date."""
+        ...
+
+    def outcomes(self) -> list[Outcome]:
+        """Return the newest outcome of each ticket."""
+        ...
+
+    def put_outcome(self, outcome: Outcome) -> None:
+        """Add an outcome."""
+        ...
+
+    def audit(self, *, actor: str, action: str, subject: str, detail: str) -> None:
+        """Log what was done, for gold.audit."""
+        ...
+
+
+class StepContext(Protocol):
+    """What a stage is handed: committed rows in, rows out, state, configuration, time."""
+
+    @property
+    def now(self) -> datetime:
+        """The time of this pass; decide only from what was known then."""
+        ...
+
+    @property
+    def batch_id(self) -> int:
+        """Goes into the batch_id of every row written."""
+        ...
+
+    @property
+    def config(self) -> Configuration:
+        """The workspace's configuration."""
+        ...
+
+    @property
+    def embedder(self) -> Embedder:
+        """The configured embedder."""
+        ...
+
+    @property
+    def writer(self) -> Writer:
+        """The configured writer of briefs."""
+        ...
+
+    @property
+    def ops(self) -> Operations:
+        """The operational database, inside this step's transaction."""
+        ...
+
+    @property
+    def progress(self) -> Progress:
+        """Shows people how far the step is."""
+        ...
+
+    @property
+    def token_key(self) -> bytes:
+        """The workspace's secret key for joinable tokens and author keys (32 bytes)."""
+        ...
+
+    def new_rows(self, table: Table, *, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return committed rows that this step has not consumed in an earlier committed run."""
+        ...
+
+    def rows(
+        self,
+        table: Table,
+        *,
+        columns: Sequence[str] | None = None,
+        where: Sequence[Condition] = (),
+    ) -> pa.Table:
+        """Return committed rows (and those this step has written itself)."""
+        ...
+
+    def append(self, table: Table, rows: pa.Table) -> None:
+        """Add rows; batch_id is filled in."""
+        ...
+
+    def merge(self, table: Table, rows: pa.Table) -> None:
+        """Put rows in place of those with the same key; batch_id is filled in."""
+        ...
+
+    def delete(self, table: Table, where: Sequence[Condition]) -> None:
+        """Delete rows."""
+        ...
+
+    def state(self, name: str, *, scope: str = "") -> bytes | None:
+        """Return what a step remembered, or None."""
+        ...
+
+    def put_state(self, name: str, blob: bytes, *, scope: str = "") -> None:
+        """Remember something until the next run of the step."""
+        ...
+
+    def map_batches(
+        self, function: BatchFunction, rows: pa.Table, *, batch_size: int = 50_000
+    ) -> pa.Table:
+        """Run a batch step."""
+        ...
+
+    def count(self, name: str, value: int) -> None:
+        """Add to a figure of this run (shown at its end and kept in the ledger)."""
+        ...
+
+
+class Stage(Protocol):
+    """One step of the loop: a module under stages/ with NAME and run(context)."""
+
+    NAME: str
+
+    def run(self, context: StepContext) -> None:
+        """Do the step over what is new."""
+        ...
+
+
+class Store(Protocol):
+    """Opens transactions on the operational database."""
+
+    def transaction(self) -> AbstractContextManager[Operations]:
+        """Begin; commit at the end, roll back on an error."""
+        ...
+
+
+def conditions(**equals: str | int | bool) -> tuple[Condition, ...]:
+    """Return conditions that columns equal values."""
+    return tuple((name, "=", value) for name, value in equals.items())
+
+
+def only_if_in(column: str, values: Iterable[str]) -> Condition:
+    """Return the condition that a column holds one of the values."""
+    return (column, "in", sorted(set(values)))
