@@ -1,0 +1,1 @@
+"""Connectors to the outside, one file a service."""

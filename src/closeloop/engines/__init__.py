@@ -1,0 +1,1 @@
+"""Engines hold the tables and run batch and table steps."""

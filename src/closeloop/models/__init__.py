@@ -1,0 +1,1 @@
+"""Embedders and writers behind their ports."""

@@ -1,0 +1,1 @@
+"""The loop, a file a step; each module has NAME and run(context)."""

@@ -1,0 +1,1 @@
+"""Pure statistics: rates, baselines, evidence, change points, calibration, clusters."""

@@ -1,0 +1,1 @@
+"""The operational database and its migrations."""

@@ -1,0 +1,1 @@
+"""Shipped with the product: contract suites, the simulator, fake services."""

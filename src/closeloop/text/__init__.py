@@ -1,0 +1,1 @@
+"""Pure functions of one text: cleaning, language, personal data, entities, duplicates, tone."""
