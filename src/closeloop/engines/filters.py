@@ -1,0 +1,52 @@
+"""Turns conditions into Arrow expressions, the same for every engine that holds Arrow data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from closeloop.errors import UsageError
+from closeloop.ports import Condition
+from closeloop.tables import Table
+
+
+def expression(conditions: Sequence[Condition], table: Table) -> pc.Expression | None:
+    """Return the conjunction of the conditions, or None where there are none.
+
+    Raises UsageError for an operator that is not among those of ports.Condition.
+    """
+    result: pc.Expression | None = None
+    for column, operator, value in conditions:
+        one = _one(column, operator, value, table.schema.field(column).type)
+        result = one if result is None else result & one
+    return result
+
+
+def _one(column: str, operator: str, value: object, type_: pa.DataType) -> pc.Expression:
+    field = pc.field(column)
+    if operator == "in":
+        values = list(value)  # type: ignore[call-overload]
+        return field.isin(pa.array(values, type_))
+    if value is None and operator in ("=", "!="):
+        return field.is_null() if operator == "=" else field.is_valid()
+    scalar = (
+        pa.scalar(value, type_) if isinstance(value, datetime) else pa.scalar(value).cast(type_)
+    )
+    match operator:
+        case "=":
+            return field == scalar
+        case "!=":
+            return field != scalar
+        case "<":
+            return field < scalar
+        case "<=":
+            return field <= scalar
+        case ">":
+            return field > scalar
+        case ">=":
+            return field >= scalar
+        case _:
+            raise UsageError(f"unknown operator {operator!r} in a condition on {column}")

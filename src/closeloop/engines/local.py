@@ -1,0 +1,225 @@
+"""The engine of one machine: Delta tables written by delta-rs, queried by DuckDB."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake import Transaction as DeltaTransaction
+from deltalake.exceptions import DeltaError, TableNotFoundError
+
+from closeloop.engines.filters import expression
+from closeloop.engines.keys import last_of_each_key, without_keys
+from closeloop.engines.memory import run_batches
+from closeloop.errors import OutsideError
+from closeloop.ports import BatchFunction, Condition, Transaction
+from closeloop.tables import TABLES, Table
+
+COMPACT_AFTER_FILES = 64
+"""More small files than this make a scan slower than the rewrite that joins them."""
+
+
+REWRITE_UP_TO_ROWS = 50_000
+"""Up to here a rewrite (.04 s) beats Delta's merge (1 s for 20k rows into 200k)."""
+
+
+def _properties(transaction: Transaction) -> CommitProperties:
+    named = DeltaTransaction(transaction.app_id, transaction.version)
+    return CommitProperties(app_transactions=[named])
+
+
+class LocalEngine:
+    """Holds one Delta table a folder under `root`/layer/name."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._open: dict[str, DeltaTable] = {}
+
+    def version(self, table: Table) -> int | None:
+        """Return the newest version, or None where the table does not exist yet."""
+        delta = self._delta(table)
+        return None if delta is None else int(delta.version())
+
+    def read(
+        self,
+        table: Table,
+        *,
+        version: int | None,
+        columns: Sequence[str] | None = None,
+        where: Sequence[Condition] = (),
+    ) -> pa.Table:
+        """Return the rows of a version (None: a table without rows)."""
+        wanted = list(columns) if columns is not None else table.schema.names
+        dataset = self._dataset(table, version)
+        if dataset is None:
+            return table.empty().select(wanted)
+        rows = dataset.to_table(columns=wanted, filter=expression(where, table))
+        schema = pa.schema([table.schema.field(name) for name in wanted])
+        return rows if rows.schema.equals(schema) else rows.cast(schema)
+
+    def append(self, table: Table, rows: pa.Table, *, transaction: Transaction) -> int:
+        """Add rows; return the new version. A transaction already written changes nothing."""
+        return self._write(table, table.conform(rows), "append", transaction)
+
+    def merge(self, table: Table, rows: pa.Table, *, transaction: Transaction) -> int:
+        """Put rows in place of those with the same key, and add the others.
+
+        Small tables are rewritten; in large ones Delta's merge touches only files with the keys.
+        """
+        rows = last_of_each_key(table.conform(rows), table.key)
+        current = self.version(table)
+        if current is None:
+            return self._write(table, rows, "append", transaction)
+        existing = self.read(table, version=current)
+        kept = without_keys(existing, rows, table.key)
+        if kept.num_rows == existing.num_rows:
+            return self._write(table, rows, "append", transaction)
+        if existing.num_rows > REWRITE_UP_TO_ROWS:
+            return self._merge_large(table, rows, transaction)
+        return self._write(table, pa.concat_tables([kept, rows]), "overwrite", transaction)
+
+    def _merge_large(self, table: Table, rows: pa.Table, transaction: Transaction) -> int:
+        delta = self._delta(table)
+        assert delta is not None
+        if self._already_written(delta, transaction):
+            return int(delta.version())
+        merge = delta.merge(
+            rows,
+            predicate=" AND ".join(f"target.{k} = source.{k}" for k in table.key),
+            source_alias="source",
+            target_alias="target",
+            commit_properties=_properties(transaction),
+        )
+        merge.when_matched_update_all().when_not_matched_insert_all().execute()
+        newest = self.version(table)
+        assert newest is not None
+        return newest
+
+    def replace(self, table: Table, rows: pa.Table, *, transaction: Transaction) -> int:
+        """Put rows in place of all that is there."""
+        return self._write(table, table.conform(rows), "overwrite", transaction)
+
+    def delete(
+        self, table: Table, where: Sequence[Condition], *, transaction: Transaction
+    ) -> int | None:
+        """Delete the rows for which all conditions hold; None where the table does not exist."""
+        current = self.version(table)
+        condition = expression(where, table)
+        if current is None or condition is None:
+            return current
+        existing = self.read(table, version=current)
+        positions = pa.array(range(existing.num_rows), pa.int64())
+        doomed = existing.append_column("position__", positions).filter(condition)
+        if doomed.num_rows == 0:
+            return current
+        mask = pa.compute.is_in(positions, value_set=doomed.column("position__").combine_chunks())
+        kept = existing.filter(pa.compute.invert(mask))
+        return self._write(table, kept, "overwrite", transaction)
+
+    def restore(self, table: Table, version: int | None) -> None:
+        """Go back to a version (None: no rows), as a new commit."""
+        delta = self._delta(table)
+        if delta is None:
+            return
+        if version is None:
+            write_deltalake(self._path(table), table.empty(), mode="overwrite")
+        elif int(delta.version()) != version:
+            delta.restore(version)
+        self._open.pop(table.full_name, None)
+
+    def forget(self, table: Table) -> None:
+        """Remove from disk what no current row needs, so that deleted rows are gone for good."""
+        delta = self._delta(table)
+        if delta is not None:
+            delta.vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
+
+    def compact(self, table: Table) -> int | None:
+        """Join small files where there are many; return the new version, or None."""
+        delta = self._delta(table)
+        if delta is None or len(delta.file_uris()) <= COMPACT_AFTER_FILES:
+            return None
+        delta.optimize.compact(min_commit_interval=timedelta(0))
+        self._open.pop(table.full_name, None)
+        return self.version(table)
+
+    def map_batches(self, function: BatchFunction, rows: pa.Table, *, batch_size: int) -> pa.Table:
+        """Run a batch step over rows."""
+        return run_batches(function, rows, batch_size=batch_size)
+
+    def sql(
+        self, query: str, *, versions: dict[str, int | None], parameters: Sequence[Any] = ()
+    ) -> pa.Table:
+        """Run SQL over the tables at the given versions (by full name)."""
+        from closeloop.engines.duck import run_sql
+
+        relations: dict[str, pa.Table | ds.Dataset] = {}
+        for table in TABLES:
+            dataset = self._dataset(table, versions.get(table.full_name))
+            relations[table.full_name] = table.empty() if dataset is None else dataset
+        return run_sql(query, relations, parameters=parameters)
+
+    def _path(self, table: Table) -> str:
+        return str(self._root / table.layer / table.name)
+
+    def _delta(self, table: Table) -> DeltaTable | None:
+        held = self._open.get(table.full_name)
+        try:
+            if held is None:
+                held = DeltaTable(self._path(table))
+                self._open[table.full_name] = held
+            else:
+                held.update_incremental()
+        except TableNotFoundError:
+            return None
+        except DeltaError as error:
+            raise OutsideError(
+                f"table {table.full_name} can't be opened: {error}",
+                hint="check the disk and the folder's permissions; 'closeloop doctor' looks",
+            ) from error
+        return held
+
+    def _dataset(self, table: Table, version: int | None) -> ds.Dataset | None:
+        if version is None:
+            return None
+        delta = self._delta(table)
+        if delta is None:
+            return None
+        if int(delta.version()) != version:
+            delta = DeltaTable(self._path(table), version=version)
+        return delta.to_pyarrow_dataset()
+
+    @staticmethod
+    def _already_written(delta: DeltaTable, transaction: Transaction) -> bool:
+        written = delta.transaction_version(transaction.app_id)
+        return written is not None and written >= transaction.version
+
+    def _write(
+        self,
+        table: Table,
+        rows: pa.Table,
+        mode: Literal["append", "overwrite"],
+        transaction: Transaction,
+    ) -> int:
+        delta = self._delta(table)
+        if delta is not None and self._already_written(delta, transaction):
+            return int(delta.version())
+        try:
+            write_deltalake(
+                delta if delta is not None else self._path(table),
+                rows,
+                mode=mode,
+                commit_properties=_properties(transaction),
+            )
+        except (DeltaError, OSError) as error:
+            raise OutsideError(
+                f"table {table.full_name} can't be written: {error}",
+                hint="check free disk space and the folder's permissions, then run again",
+            ) from error
+        newest = self.version(table)
+        assert newest is not None
+        return newest

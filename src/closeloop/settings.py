@@ -1,0 +1,477 @@
+"""One typed tree from a workspace's files; secrets only by reference; errors name file and line."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+from closeloop.domain.configuration import Configuration, PiiRule
+from closeloop.domain.feedback import SourceProfile
+from closeloop.domain.policy import Action, Policy, Rule, SeverityWeights
+from closeloop.domain.product import OwnerRule, Owners, Product
+from closeloop.domain.signal import Severity
+from closeloop.domain.taxonomy import Category, Taxonomy
+from closeloop.errors import SettingsError, redact
+
+MAIN_FILE = "closeloop.yaml"
+FILES = (MAIN_FILE, "taxonomy.yaml", "owners.yaml", "policy.yaml")
+
+_DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(s|m|h|d|w)\s*$")
+_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_REFERENCE = re.compile(r"\$\{(env|file|databricks):([^}]*)\}")
+
+
+def duration(value: object) -> timedelta:
+    """Return a duration written as 90s, 15m, 26h, 3d or 2w. Raises ValueError for anything else."""
+    if isinstance(value, timedelta):
+        return value
+    match = _DURATION.match(str(value))
+    if match is None:
+        raise ValueError("give a number and a unit: 90s, 15m, 26h, 3d or 2w")
+    return timedelta(seconds=float(match[1]) * _UNIT_SECONDS[match[2]])
+
+
+Duration = Annotated[timedelta, BeforeValidator(duration)]
+
+
+def resolve(text: str, *, where: str) -> str:
+    """Return text with ${env:NAME} and ${file:PATH} replaced by what they refer to.
+
+    Raises SettingsError naming the reference, never the value, where one can't be resolved.
+    """
+
+    def one(match: re.Match[str]) -> str:
+        kind, name = match[1], match[2]
+        if kind == "env":
+            value = os.environ.get(name)
+            if value is None:
+                raise SettingsError(
+                    f"{where}: the environment variable {name} is not set",
+                    hint=f"export {name}=… and run again",
+                )
+            return value
+        if kind == "file":
+            try:
+                return Path(name).expanduser().read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise SettingsError(
+                    f"{where}: the file {name} can't be read ({error.strerror})",
+                    hint="check the path and its permissions",
+                ) from error
+        raise SettingsError(
+            f"{where}: ${{databricks:…}} can be resolved on Databricks only",
+            hint="use ${env:NAME} or ${file:PATH} on this machine",
+        )
+
+    return _REFERENCE.sub(one, text)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ProductSettings(_Strict):
+    """One product of `products:`."""
+
+    id: str
+    name: str | None = None
+    aliases: tuple[str, ...] = ()
+    platforms: tuple[str, ...] = ()
+    components: tuple[str, ...] = ()
+
+
+class SourceSettings(_Strict):
+    """One source of `sources:`."""
+
+    timezone: str = "UTC"
+    lag: Duration = timedelta(0)
+    backfill_after: Duration = timedelta(days=3)
+    trust: float = Field(1.0, ge=0, le=1)
+    channel: str = "review"
+    time_format: str | None = None
+    columns: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        return _zone(value)
+
+
+class IngestSettings(_Strict):
+    """Limits of what is taken in."""
+
+    max_payload_bytes: int = Field(1_000_000, gt=0)
+    max_future: Duration = timedelta(hours=26)
+
+
+class PiiRuleSettings(_Strict):
+    """One masking rule of the workspace's own."""
+
+    name: str
+    pattern: str
+    token: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$")
+    joinable: bool = False
+
+    @field_validator("pattern")
+    @classmethod
+    def _compiles(cls, value: str) -> str:
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ValueError(f"no valid regular expression: {error}") from error
+        return value
+
+
+class PiiSettings(_Strict):
+    """Masking."""
+
+    rules: tuple[PiiRuleSettings, ...] = ()
+
+
+class EmbedderSettings(_Strict):
+    """Which model turns texts into vectors."""
+
+    kind: Literal["minilm", "onnx"] = "minilm"
+    folder: str | None = None
+    threads: int | None = Field(None, gt=0)
+
+
+class StorageSettings(_Strict):
+    """Where tables and the operational database live; relative to the workspace."""
+
+    lake: str = "lake"
+    database: str = "sqlite:///closeloop.db"
+    vector_cache: str = "cache/vectors"
+
+
+class ThemeSettings(_Strict):
+    """Themes."""
+
+    min_texts: int = Field(200, ge=20)
+
+
+class Settings(_Strict):
+    """All of closeloop.yaml."""
+
+    timezone: str = "UTC"
+    default_product: str = "default"
+    products: tuple[ProductSettings, ...] = ()
+    sources: dict[str, SourceSettings] = Field(default_factory=dict)
+    ingest: IngestSettings = IngestSettings()
+    pii: PiiSettings = PiiSettings()
+    embedder: EmbedderSettings = EmbedderSettings()
+    storage: StorageSettings = StorageSettings()
+    themes: ThemeSettings = ThemeSettings()
+    retention: Duration | None = None
+    seed: int = 7
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        return _zone(value)
+
+
+class CategorySettings(_Strict):
+    """One category of taxonomy.yaml."""
+
+    name: str
+    description: str
+    examples: tuple[str, ...] = Field(min_length=1)
+    complaint: bool = True
+    impact: float = Field(0.5, ge=0, le=1)
+    words: tuple[str, ...] = ()
+
+
+class TaxonomySettings(_Strict):
+    """All of taxonomy.yaml."""
+
+    name: str = "taxonomy"
+    categories: tuple[CategorySettings, ...] = Field(min_length=2)
+
+
+class OwnerSettings(_Strict):
+    """One rule of owners.yaml."""
+
+    owner: str
+    category: str | None = None
+    product: str | None = None
+    component: str | None = None
+    words: tuple[str, ...] = ()
+    contact: str | None = None
+    tracker_project: str | None = None
+
+
+class OwnersSettings(_Strict):
+    """All of owners.yaml."""
+
+    name: str = "owners"
+    default_owner: str = "triage"
+    rules: tuple[OwnerSettings, ...] = ()
+
+
+class RuleSettings(_Strict):
+    """One rule of policy.yaml."""
+
+    name: str
+    action: Action
+    min_confidence: float | None = Field(None, ge=0, le=1)
+    min_ratio_6h: float | None = Field(None, ge=0)
+    min_count: int | None = Field(None, ge=1)
+    min_authors: int | None = Field(None, ge=1)
+    severities: tuple[Severity, ...] = ()
+    categories: tuple[str, ...] = ()
+    kinds: tuple[Literal["theme", "category", "segment", "release"], ...] = ()
+    products: tuple[str, ...] = ()
+    require_fdr: bool = False
+    min_reviews_a_side: int | None = Field(None, ge=1)
+
+
+class WeightSettings(_Strict):
+    """Weights of severity's visible terms, and the points from which a severity starts."""
+
+    sentiment: float = Field(15.0, ge=0)
+    size: float = Field(25.0, ge=0)
+    acceleration: float = Field(10.0, ge=0)
+    customers: float = Field(15.0, ge=0)
+    impact: float = Field(25.0, ge=0)
+    release: float = Field(10.0, ge=0)
+    safety: float = Field(40.0, ge=0)
+    p1: float = Field(65.0, ge=0)
+    p2: float = Field(45.0, ge=0)
+    p3: float = Field(25.0, ge=0)
+
+
+class PolicySettings(_Strict):
+    """All of policy.yaml."""
+
+    name: str = "policy"
+    false_alarms_per_month: float = Field(1.0, gt=0)
+    fdr: float = Field(0.1, gt=0, lt=1)
+    labels_for_autonomy: int = Field(100, ge=1)
+    precision_for_autonomy: float = Field(0.85, ge=0, le=1)
+    snooze: Duration = timedelta(days=7)
+    sla_hours: dict[Severity, int] = Field(
+        default_factory=lambda: {
+            Severity.P1: 24,
+            Severity.P2: 72,
+            Severity.P3: 240,
+            Severity.P4: 720,
+        }
+    )
+    weights: WeightSettings = WeightSettings()
+    rules: tuple[RuleSettings, ...] = Field(min_length=1)
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError("no known time zone; write it like Europe/Berlin or UTC") from error
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSettings:
+    """The settings of a workspace and the configuration that stages are handed."""
+
+    settings: Settings
+    configuration: Configuration
+
+
+def default_text(name: str) -> str:
+    """Return the text of a default file, as `closeloop init` writes it."""
+    return files("closeloop").joinpath("defaults", name).read_text(encoding="utf-8")
+
+
+def load(folder: Path) -> LoadedSettings:
+    """Return the settings of a workspace; a file that is absent counts as its default.
+
+    Raises SettingsError with file, line, place, value and what to write instead.
+    """
+    main, _ = _parse(folder, MAIN_FILE, Settings)
+    taxonomy, taxonomy_version = _parse(folder, "taxonomy.yaml", TaxonomySettings)
+    owners, owners_version = _parse(folder, "owners.yaml", OwnersSettings)
+    policy, policy_version = _parse(folder, "policy.yaml", PolicySettings)
+    _check_names(policy, owners, taxonomy)
+    return LoadedSettings(
+        settings=main,
+        configuration=Configuration(
+            products=tuple(
+                Product(p.id, p.name or p.id, p.aliases, p.platforms, p.components)
+                for p in main.products
+            ),
+            sources=tuple(
+                SourceProfile(
+                    name=name,
+                    timezone=s.timezone,
+                    lag=s.lag,
+                    backfill_after=s.backfill_after,
+                    trust=s.trust,
+                    channel=s.channel,
+                    time_format=s.time_format,
+                )
+                for name, s in sorted(main.sources.items())
+            ),
+            taxonomy=Taxonomy(
+                categories=tuple(Category(**c.model_dump()) for c in taxonomy.categories),
+                version=taxonomy_version,
+            ),
+            owners=Owners(
+                rules=tuple(OwnerRule(**r.model_dump()) for r in owners.rules),
+                default_owner=owners.default_owner,
+                version=owners_version,
+            ),
+            policy=_policy(policy, policy_version),
+            pii_rules=tuple(PiiRule(**r.model_dump()) for r in main.pii.rules),
+            default_product=main.default_product,
+            max_payload_bytes=main.ingest.max_payload_bytes,
+            max_future=main.ingest.max_future,
+            retention=main.retention,
+            theme_min_texts=main.themes.min_texts,
+            seed=main.seed,
+        ),
+    )
+
+
+def _policy(policy: PolicySettings, version: str) -> Policy:
+    return Policy(
+        rules=tuple(Rule(**r.model_dump()) for r in policy.rules),
+        version=version,
+        false_alarms_per_month=policy.false_alarms_per_month,
+        fdr=policy.fdr,
+        labels_for_autonomy=policy.labels_for_autonomy,
+        precision_for_autonomy=policy.precision_for_autonomy,
+        snooze=policy.snooze,
+        weights=SeverityWeights(**policy.weights.model_dump()),
+        sla_hours=tuple(sorted(policy.sla_hours.items())),
+    )
+
+
+def _check_names(
+    policy: PolicySettings, owners: OwnersSettings, taxonomy: TaxonomySettings
+) -> None:
+    known = [c.name for c in taxonomy.categories]
+    if len(set(known)) != len(known):
+        twice = sorted({n for n in known if known.count(n) > 1})
+        raise SettingsError(f"taxonomy.yaml: the category {twice[0]!r} is there twice")
+    named = [
+        (f"policy.yaml: rules[{i}]", c) for i, r in enumerate(policy.rules) for c in r.categories
+    ]
+    named += [
+        (f"owners.yaml: rules[{i}]", r.category) for i, r in enumerate(owners.rules) if r.category
+    ]
+    for where, category in named:
+        if category not in known:
+            raise SettingsError(
+                f"{where}: no category {redact(category)!r} in taxonomy.yaml",
+                hint=_did_you_mean(category, known) or f"categories: {', '.join(known)}",
+            )
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def _parse(folder: Path, name: str, model: type[Model]) -> tuple[Model, str]:
+    path = folder / name
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        text = default_text(name)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: can't be read: {error}") from error
+    try:
+        raw = yaml.safe_load(text)
+        tree = yaml.compose(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark is not None else ""
+        problem = getattr(error, "problem", None) or str(error)
+        raise SettingsError(f"{path}{line}: no valid YAML: {problem}") from error
+    if raw is None:
+        raw = {}
+    if not isinstance(raw, Mapping):
+        raise SettingsError(f"{path}: holds {type(raw).__name__}, not settings by name")
+    try:
+        parsed = model.model_validate(raw)
+    except ValidationError as error:
+        raise _explain(path, error, tree, model) from error
+    digest = hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+    label = raw.get("name", path.stem)
+    return parsed, f"{label}@{digest}"
+
+
+def _explain(
+    path: Path, error: ValidationError, tree: yaml.Node | None, model: type[BaseModel]
+) -> SettingsError:
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    line = _line(tree, first["loc"])
+    at_line = f":{line}" if line else ""
+    more = f" ({error.error_count() - 1} more after this one)" if error.error_count() > 1 else ""
+    if first["type"] == "extra_forbidden":
+        known = list(_fields(model, first["loc"][:-1]))
+        return SettingsError(
+            f"{path}{at_line}: there is no setting {place!r}{more}",
+            hint=_did_you_mean(str(first["loc"][-1]), known)
+            or f"settings here: {', '.join(known)}",
+        )
+    message = str(first["msg"]).removeprefix("Value error, ")
+    value = "" if first["type"] == "missing" else f" (found {redact(first.get('input'))!r})"
+    return SettingsError(f"{path}{at_line}: {place}: {message}{value}{more}")
+
+
+def _fields(model: type[BaseModel], location: tuple[int | str, ...]) -> Iterator[str]:
+    current: Any = model
+    for part in location:
+        if isinstance(part, str) and isinstance(current, type) and issubclass(current, BaseModel):
+            field = current.model_fields.get(part)
+            current = field.annotation if field else None
+        current = _inner_model(current)
+    if isinstance(current, type) and issubclass(current, BaseModel):
+        yield from current.model_fields
+
+
+def _inner_model(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        found = _inner_model(argument)
+        if isinstance(found, type) and issubclass(found, BaseModel):
+            return found
+    return annotation
+
+
+def _line(tree: yaml.Node | None, location: tuple[int | str, ...]) -> int | None:
+    node = tree
+    line = None
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            found = next(((k, v) for k, v in node.value if k.value == str(part)), None)
+            if found is None:
+                break
+            line, node = found[0].start_mark.line + 1, found[1]
+        elif (
+            isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value)
+        ):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line
+
+
+def _did_you_mean(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else ""

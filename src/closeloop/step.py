@@ -1,0 +1,244 @@
+"""One step of a run: what it reads, what it writes, and what is consumed when it commits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import pyarrow as pa
+
+from closeloop.domain.configuration import Configuration
+from closeloop.ports import (
+    BatchFunction,
+    Condition,
+    Embedder,
+    Engine,
+    Operations,
+    Progress,
+    Transaction,
+    Writer,
+)
+from closeloop.tables import STATE, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The committed version of a table, and the ledger step that wrote it."""
+
+    version: int | None
+    step_id: int
+
+
+NO_HEAD = Head(version=None, step_id=0)
+
+
+@dataclass(slots=True)
+class StepServices:
+    """What every step of a workspace shares. The embedder is made when first asked for."""
+
+    engine: Engine
+    config: Configuration
+    make_embedder: Callable[[], Embedder]
+    writer: Writer
+    token_key: bytes
+    progress: Progress
+    state_cache: dict[tuple[str, str], tuple[int, bytes]] = field(default_factory=dict)
+
+
+class StepRun:
+    """The StepContext of one step: reads committed rows, collects what the ledger records.
+
+    `heads` are the committed table versions, `cursors` what this step has consumed so far (table
+    to ledger step). Neither is changed here: `written` and `consumed` say what a commit changes.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        batch_id: int,
+        now: datetime,
+        services: StepServices,
+        heads: dict[str, Head],
+        cursors: dict[str, int],
+        open_ops: Callable[[], Operations],
+    ) -> None:
+        self.name = name
+        self.services = services
+        self.heads = heads
+        self.cursors = cursors
+        self.written: dict[str, int | None] = {}
+        self.consumed: dict[str, int] = {}
+        self.counts: dict[str, int] = {}
+        self._batch_id = batch_id
+        self._now = now
+        self._open_ops = open_ops
+        self._writes = 0
+        self._pending_state: dict[tuple[str, str], tuple[int, bytes]] = {}
+
+    @property
+    def now(self) -> datetime:
+        """The time of this pass."""
+        return self._now
+
+    @property
+    def batch_id(self) -> int:
+        """The ledger step; goes into the batch_id of every row written."""
+        return self._batch_id
+
+    @property
+    def config(self) -> Configuration:
+        """The workspace's configuration."""
+        return self.services.config
+
+    @property
+    def embedder(self) -> Embedder:
+        """The configured embedder, made when first asked for."""
+        return self.services.make_embedder()
+
+    @property
+    def writer(self) -> Writer:
+        """The configured writer of briefs."""
+        return self.services.writer
+
+    @property
+    def ops(self) -> Operations:
+        """The operational database; its transaction begins here and commits with the step."""
+        return self._open_ops()
+
+    @property
+    def progress(self) -> Progress:
+        """Shows people how far the step is."""
+        return self.services.progress
+
+    @property
+    def token_key(self) -> bytes:
+        """The workspace's secret key for joinable tokens and author keys."""
+        return self.services.token_key
+
+    def new_rows(self, table: Table, *, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return committed rows that this step has not consumed yet; a commit consumes them."""
+        head = self.heads.get(table.full_name, NO_HEAD)
+        since = self.cursors.get(table.full_name, 0)
+        self.consumed[table.full_name] = head.step_id
+        if head.version is None or head.step_id <= since:
+            rows = table.empty()
+            return rows if columns is None else rows.select(list(columns))
+        return self.services.engine.read(
+            table, version=head.version, columns=columns, where=(("batch_id", ">", since),)
+        )
+
+    def rows(
+        self,
+        table: Table,
+        *,
+        columns: Sequence[str] | None = None,
+        where: Sequence[Condition] = (),
+    ) -> pa.Table:
+        """Return committed rows, and those that this step has written itself."""
+        version = self.written.get(
+            table.full_name, self.heads.get(table.full_name, NO_HEAD).version
+        )
+        return self.services.engine.read(table, version=version, columns=columns, where=where)
+
+    def append(self, table: Table, rows: pa.Table) -> None:
+        """Add rows; batch_id is filled in. Nothing happens for no rows."""
+        if rows.num_rows:
+            self.written[table.full_name] = self.services.engine.append(
+                table, self._stamped(table, rows), transaction=self._transaction()
+            )
+
+    def merge(self, table: Table, rows: pa.Table) -> None:
+        """Put rows in place of those with the same key; batch_id is filled in."""
+        if rows.num_rows:
+            self.written[table.full_name] = self.services.engine.merge(
+                table, self._stamped(table, rows), transaction=self._transaction()
+            )
+
+    def delete(self, table: Table, where: Sequence[Condition]) -> None:
+        """Delete the rows for which all conditions hold."""
+        version = self.services.engine.delete(table, where, transaction=self._transaction())
+        if version is not None:
+            self.written[table.full_name] = version
+
+    def state(self, name: str, *, scope: str = "") -> bytes | None:
+        """Return what a step remembered under this name, or None."""
+        held = self._state(name, scope)
+        return None if held is None else held[1]
+
+    def put_state(self, name: str, blob: bytes, *, scope: str = "") -> None:
+        """Remember something; the same bytes again write nothing."""
+        held = self._state(name, scope)
+        if held is not None and held[1] == blob:
+            return
+        version = 1 if held is None else held[0] + 1
+        row = {
+            "name": name,
+            "scope": scope,
+            "version": version,
+            "input_versions": json.dumps(
+                {t: h.version for t, h in sorted(self.heads.items())}, sort_keys=True
+            ),
+            "made_at": self._now,
+            "blob": blob,
+        }
+        self.delete(STATE, (("name", "=", name), ("scope", "=", scope), ("version", "<", version)))
+        self.append(STATE, STATE.from_rows([row]))
+        self._pending_state[(name, scope)] = (version, blob)
+
+    def map_batches(
+        self, function: BatchFunction, rows: pa.Table, *, batch_size: int = 50_000
+    ) -> pa.Table:
+        """Run a batch step."""
+        return self.services.engine.map_batches(function, rows, batch_size=batch_size)
+
+    def count(self, name: str, value: int) -> None:
+        """Add to a figure of this run."""
+        self.counts[name] = self.counts.get(name, 0) + value
+
+    def settle(self) -> tuple[dict[str, Head], dict[str, int]]:
+        """Return the heads and cursors as they are once this step has committed.
+
+        A step that writes a table it also consumes has seen its own rows.
+        """
+        heads = dict(self.heads)
+        for table, version in self.written.items():
+            heads[table] = Head(version=version, step_id=self._batch_id)
+        cursors = dict(self.cursors)
+        for table, step_id in self.consumed.items():
+            cursors[table] = self._batch_id if table in self.written else step_id
+        self.services.state_cache.update(self._pending_state)
+        return heads, cursors
+
+    def _state(self, name: str, scope: str) -> tuple[int, bytes] | None:
+        key = (name, scope)
+        if key in self._pending_state:
+            return self._pending_state[key]
+        if key not in self.services.state_cache:
+            rows = self.rows(
+                STATE,
+                columns=["version", "blob"],
+                where=(("name", "=", name), ("scope", "=", scope)),
+            ).to_pylist()
+            if not rows:
+                return None
+            newest = max(rows, key=lambda row: int(row["version"]))
+            self.services.state_cache[key] = (int(newest["version"]), bytes(newest["blob"]))
+        return self.services.state_cache[key]
+
+    def _stamped(self, table: Table, rows: pa.Table) -> pa.Table:
+        rows = table.conform(rows)
+        position = rows.schema.get_field_index("batch_id")
+        if position < 0:
+            return rows
+        stamp = pa.repeat(pa.scalar(self._batch_id, pa.int64()), rows.num_rows)
+        return rows.set_column(position, rows.schema.field(position), stamp)
+
+    def _transaction(self) -> Transaction:
+        # A step may write one table more than once: each write has a number of its own.
+        self._writes += 1
+        return Transaction(
+            app_id=f"closeloop/{self.name}", version=self._batch_id * 1_000 + self._writes
+        )
