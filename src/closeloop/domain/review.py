@@ -99,3 +99,15 @@ class OutboxMessage:
     external_key: str | None = None
     last_error: str | None = None
     next_attempt_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One logged act; `number` grows with each entry."""
+
+    number: int
+    made_at: datetime
+    actor: str
+    action: str
+    subject: str
+    detail: str

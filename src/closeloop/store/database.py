@@ -1,0 +1,125 @@
+"""Opens the operational database and gives out transactions on it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+
+from closeloop.errors import SettingsError, TransientError, redact
+from closeloop.store.migrations import migrate
+from closeloop.store.operations import SqlOperations
+
+BUSY_TIMEOUT_MS = 30_000
+"""How long SQLite waits for another process that writes."""
+
+
+class Database:
+    """The operational database behind a URL, made and migrated when it is opened.
+
+    SQLite is kept in WAL with foreign keys on and a file that its owner alone can read; a
+    transaction takes the write lock at its beginning, so that it never fails half-way for it.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine = _engine(url)
+        self._held = threading.local()
+        with self.begin() as connection:
+            self.version = migrate(connection)
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """Begin a transaction; commit at the end, roll back on an error.
+
+        Within another transaction of the same thread it is a part of it: undone by itself on an
+        error, made lasting by the outer one only. Raises TransientError where the database can't
+        be reached or stays locked.
+        """
+        outer: Connection | None = getattr(self._held, "connection", None)
+        if outer is not None:
+            with outer.begin_nested():
+                yield outer
+            return
+        try:
+            with self._engine.begin() as connection:
+                self._held.connection = connection
+                try:
+                    yield connection
+                finally:
+                    self._held.connection = None
+        except OperationalError as error:
+            raise TransientError(
+                f"the operational database failed: {redact(error.orig, keep=200)}",
+                hint="check that it runs, its disk has room, and no other program holds it",
+            ) from error
+
+    @contextmanager
+    def transaction(self) -> Iterator[SqlOperations]:
+        """Begin a transaction and yield the operations on it."""
+        with self.begin() as connection:
+            yield SqlOperations(connection)
+
+    def forget(self) -> None:
+        """Overwrite on disk what was deleted or replaced (SQLite: the write-ahead log too)."""
+        if self._engine.dialect.name == "sqlite":
+            bare = self._engine.raw_connection()
+            try:
+                bare.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                bare.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() != "sqlite":
+            return create_engine(parsed, pool_pre_ping=True)
+        memory = parsed.database in (None, "", ":memory:")
+        if not memory:
+            _private_file(Path(str(parsed.database)))
+        engine = create_engine(parsed)
+    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        # The URL may hold a password: name what is wrong, never the URL.
+        raise SettingsError(
+            f"storage.database: no usable database URL ({type(error).__name__})",
+            hint="write sqlite:///closeloop.db or postgresql+psycopg://${env:PGUSER}@HOST/NAME",
+        ) from error
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_immediate)
+    return engine
+
+
+def _private_file(path: Path) -> None:
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    # The driver's own transaction handling is off: it would begin late and break savepoints.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "foreign_keys=ON",
+        f"busy_timeout={BUSY_TIMEOUT_MS}",
+        "secure_delete=ON",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_immediate(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
