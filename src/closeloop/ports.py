@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -16,7 +15,14 @@ from closeloop.domain.brief import Brief, FactSheet
 from closeloop.domain.configuration import Configuration
 from closeloop.domain.outcome import Outcome
 from closeloop.domain.policy import Decision
-from closeloop.domain.review import Label, LabelKind, OutboxMessage, ReviewItem, ThemeCorrection
+from closeloop.domain.review import (
+    AuditEntry,
+    Label,
+    LabelKind,
+    OutboxMessage,
+    ReviewItem,
+    ThemeCorrection,
+)
 from closeloop.domain.signal import Attribution, Signal
 from closeloop.domain.ticket import Ticket
 from closeloop.tables import Table
@@ -35,6 +41,17 @@ class Transaction:
 
     app_id: str
     version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The committed version of a table, and the ledger step that wrote it."""
+
+    version: int | None
+    step_id: int
+
+
+NO_HEAD = Head(version=None, step_id=0)
 
 
 class Clock(Protocol):
@@ -244,8 +261,22 @@ class Operations(Protocol):
         """Add an outcome."""
         ...
 
-    def audit(self, *, actor: str, action: str, subject: str, detail: str) -> None:
-        """Log what was done, for gold.audit."""
+    def audit(
+        self, *, actor: str, action: str, subject: str, detail: str, at: datetime | None = None
+    ) -> None:
+        """Log what was done, for gold.audit; stages give the pass's time, else the wall's counts."""
+        ...
+
+    def audit_entries(self, *, after: int = 0) -> list[AuditEntry]:
+        """Return what was logged after the entry with this number, oldest first."""
+        ...
+
+    def forget(self, *, feedback_ids: Sequence[str], texts: Sequence[str]) -> int:
+        """Take feedback out of labels, corrections, tickets, reviews and messages.
+
+        Labels about it go; lines that name an id go, and so does every occurrence of a text.
+        Returns how many records changed.
+        """
         ...
 
 
@@ -347,11 +378,59 @@ class Stage(Protocol):
         ...
 
 
-class Store(Protocol):
-    """Opens transactions on the operational database."""
+@dataclass(frozen=True, slots=True)
+class StepCommit:
+    """What the ledger records when a step commits."""
 
-    def transaction(self) -> AbstractContextManager[Operations]:
-        """Begin; commit at the end, roll back on an error."""
+    step_id: int
+    step: str
+    finished_at: datetime
+    heads: dict[str, Head]
+    cursors: dict[str, int]
+    counts: dict[str, int]
+
+
+class OpenStep(Protocol):
+    """The database side of a running step: one transaction for effects and commit."""
+
+    def operations(self) -> Operations:
+        """Return the operations; the transaction begins with the first call."""
+        ...
+
+    def commit(self, record: StepCommit) -> None:
+        """Record the step as committed, together with all effects."""
+        ...
+
+    def roll_back(self) -> None:
+        """Drop all effects."""
+        ...
+
+
+class Ledger(Protocol):
+    """The commit point of a workspace: what each step consumed and produced."""
+
+    def heads(self) -> dict[str, Head]:
+        """Return the committed version of each table."""
+        ...
+
+    def cursors(self, step: str) -> dict[str, int]:
+        """Return what a step has consumed: table to ledger step."""
+        ...
+
+    def begin(self, step: str, *, as_of: datetime, started_at: datetime) -> int:
+        """Record that a step runs; return its id, larger than every one before."""
+        ...
+
+    def open(self) -> OpenStep:
+        """Return the database side of a step."""
+        ...
+
+    def unfinished(self) -> list[int]:
+        """Return the ids of steps that began and neither committed nor were undone."""
+        ...
+
+    def mark_undone(self, step_ids: Sequence[int], *, heads: dict[str, Head]) -> None:
+        """Record that steps were undone, with the heads after the undoing."""
         ...
 
 

@@ -11,27 +11,18 @@ import pyarrow as pa
 
 from closeloop.domain.configuration import Configuration
 from closeloop.ports import (
+    NO_HEAD,
     BatchFunction,
     Condition,
     Embedder,
     Engine,
+    Head,
     Operations,
     Progress,
     Transaction,
     Writer,
 )
 from closeloop.tables import STATE, Table
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The committed version of a table, and the ledger step that wrote it."""
-
-    version: int | None
-    step_id: int
-
-
-NO_HEAD = Head(version=None, step_id=0)
 
 
 @dataclass(slots=True)

@@ -7,8 +7,8 @@ from typing import Self
 
 from closeloop.domain.configuration import Configuration
 from closeloop.engines.memory import MemoryEngine
-from closeloop.ports import Embedder, Writer
-from closeloop.step import Head, StepRun, StepServices
+from closeloop.ports import Embedder, Head, Writer
+from closeloop.step import StepRun, StepServices
 from closeloop.testing.configuration import example_configuration
 from closeloop.testing.embedders import HashedWordEmbedder
 from closeloop.testing.operations import InMemoryOperations

@@ -1,0 +1,5 @@
+"""Runs the command line: python -m closeloop."""
+
+from closeloop.cli.main import main
+
+main()

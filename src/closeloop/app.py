@@ -1,0 +1,375 @@
+"""The composition root: opens a workspace and wires ports to adapters; nothing else does."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from filelock import FileLock, Timeout
+
+from closeloop import settings as settings_module
+from closeloop.errors import LeaseHeldError, NotFoundError, SettingsError, UsageError
+from closeloop.ports import NO_HEAD, Clock, Condition, Embedder, Engine, Head, Progress
+from closeloop.settings import MAIN_FILE, LoadedSettings
+from closeloop.tables import TABLES, Table
+
+if TYPE_CHECKING:
+    from closeloop.domain.configuration import Configuration
+    from closeloop.loop import PassReport
+    from closeloop.replay import ReplayPlan
+    from closeloop.runner import Runner
+    from closeloop.step import StepRun
+    from closeloop.store.database import Database
+
+PRIVATE_FOLDER = ".closeloop"
+BACKTESTS_FOLDER = "backtests"
+LOCK_WAIT_S = 60.0
+"""How long a command waits for another that holds the workspace before it gives up."""
+
+
+class SystemClock:
+    """The wall clock."""
+
+    def now(self) -> datetime:
+        """Return the time, with zone UTC."""
+        return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenKey:
+    """The secret key for joinable tokens and author keys, with the id that may be shown."""
+
+    key_id: str
+    secret: bytes
+
+
+def initialise(folder: Path) -> list[Path]:
+    """Write the commented default files and the key into a folder; return what was written.
+
+    Files that are there already stay as they are.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name in settings_module.FILES:
+        path = folder / name
+        if not path.exists():
+            path.write_text(settings_module.default_text(name), encoding="utf-8")
+            written.append(path)
+    _ensure_key(folder)
+    ignore = folder / PRIVATE_FOLDER / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n", encoding="utf-8")
+    return written
+
+
+def find_folder(start: Path) -> Path:
+    """Return the workspace that `start` lies in. Raises UsageError where there is none."""
+    start = start.resolve()
+    for folder in (start, *start.parents):
+        if (folder / MAIN_FILE).is_file():
+            return folder
+    raise UsageError(
+        f"no workspace here: {start} and the folders above it hold no {MAIN_FILE}",
+        hint="make one with 'closeloop init .', or name one with --workspace DIR",
+    )
+
+
+class Workspace:
+    """A folder with configuration, tables and the operational database.
+
+    `backtest` opens the tables of a backtest instead of the live ones, for reading.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        progress: Progress,
+        clock: Clock | None = None,
+        backtest: str | None = None,
+    ) -> None:
+        self.folder = folder
+        self.progress = progress
+        self.clock: Clock = clock or SystemClock()
+        self._loaded: LoadedSettings = settings_module.load(folder)
+        self.backtest = backtest
+        self.data_folder = folder if backtest is None else self.backtest_folder(backtest)
+        self._lock = FileLock(str(folder / PRIVATE_FOLDER / "lock"), mode=0o600)
+        self._runner: Runner | None = None
+        self._engine: Engine | None = None
+        self._database: Database | None = None
+        self._embedder: Embedder | None = None
+
+    @property
+    def settings(self) -> settings_module.Settings:
+        """Everything in closeloop.yaml."""
+        return self._loaded.settings
+
+    @property
+    def config(self) -> Configuration:
+        """What stages are handed."""
+        return self._loaded.configuration
+
+    @property
+    def token_key(self) -> TokenKey:
+        """The workspace's secret key, made when first needed."""
+        return _ensure_key(self.folder)
+
+    @property
+    def engine(self) -> Engine:
+        """The tables."""
+        if self._engine is None:
+            from closeloop.engines.local import LocalEngine
+
+            self._engine = LocalEngine(self.data_folder / self.settings.storage.lake)
+        return self._engine
+
+    @property
+    def database(self) -> Database:
+        """The operational database."""
+        if self._database is None:
+            self._database = self._open_database(self.data_folder)
+        return self._database
+
+    def now(self) -> datetime:
+        """Return the time, with zone UTC."""
+        return self.clock.now()
+
+    def source_columns(self, name: str) -> dict[str, str]:
+        """Return the mapping (field: column) that closeloop.yaml declares for a source."""
+        source = self.settings.sources.get(name)
+        return dict(source.columns) if source else {}
+
+    def embedder(self) -> Embedder:
+        """Return the configured embedder behind the vector cache, made when first asked for."""
+        if self._embedder is None:
+            from closeloop.models.wiring import make_embedder
+
+            self._embedder = make_embedder(
+                kind=self.settings.embedder.kind,
+                folder=self.settings.embedder.folder,
+                threads=self.settings.embedder.threads,
+                cache_folder=self.folder / self.settings.storage.vector_cache,
+            )
+        return self._embedder
+
+    @property
+    def runner(self) -> Runner:
+        """Gives out ledgered steps over the live tables."""
+        if self._runner is None:
+            from closeloop.runner import Runner
+            from closeloop.store.ledger import SqlLedger
+
+            self._runner = Runner(
+                services=self._services(self.engine),
+                ledger=SqlLedger(self.database),
+                clock=self.clock,
+            )
+        return self._runner
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Hold the workspace against other commands; undo what a kill left unfinished.
+
+        Raises LeaseHeldError where another command holds it for longer than a minute.
+        """
+        try:
+            with self._lock.acquire(timeout=LOCK_WAIT_S):
+                self.runner.forget_heads()
+                undone = self.runner.recover()
+                if undone:
+                    self.progress.note(
+                        f"undone: {undone} step(s) that an earlier run left unfinished"
+                    )
+                yield
+        except Timeout as error:
+            raise LeaseHeldError(
+                f"another closeloop command has held {self.folder} for over {LOCK_WAIT_S:.0f} s",
+                hint="wait for it to end, or end it; nothing was changed",
+            ) from error
+
+    @contextmanager
+    def step(self, name: str, *, now: datetime | None = None) -> Iterator[StepRun]:
+        """Yield the context of one ledgered step; it commits at the end or leaves no trace."""
+        self._refuse_backtest(f"{name} changes data")
+        with self.hold(), self.runner.step(name, now=now or self.now()) as run:
+            yield run
+
+    def run(self, *, as_of: datetime | None = None) -> PassReport:
+        """Run the loop once over all that is new."""
+        from closeloop.loop import run_pass
+
+        self._refuse_backtest("run changes data")
+        with self.hold():
+            return run_pass(
+                self.runner,
+                now=as_of or self.now(),
+                trackers=self._trackers(self.database),
+                stopwatch=time.perf_counter,
+            )
+
+    def heads(self) -> dict[str, Head]:
+        """Return the committed version of each table."""
+        from closeloop.store.ledger import SqlLedger
+
+        return SqlLedger(self.database).heads()
+
+    def committed(
+        self,
+        table: Table,
+        *,
+        columns: Sequence[str] | None = None,
+        where: Sequence[Condition] = (),
+    ) -> pa.Table:
+        """Return committed rows of a table."""
+        head = self.heads().get(table.full_name, NO_HEAD)
+        return self.engine.read(table, version=head.version, columns=columns, where=where)
+
+    def query(self, sql: str, *, parameters: Sequence[Any] = ()) -> pa.Table:
+        """Return the result of SQL over all committed tables and the gold views."""
+        heads = self.heads()
+        versions = {t.full_name: heads.get(t.full_name, NO_HEAD).version for t in TABLES}
+        return self.engine.sql(sql, versions=versions, parameters=parameters)
+
+    def backtest_folder(self, name: str) -> Path:
+        """Return where a backtest keeps its tables. Raises NotFoundError where there is none."""
+        root = self.folder / BACKTESTS_FOLDER
+        if name == "latest":
+            found = sorted(
+                (f for f in root.glob("*/summary.json")), key=lambda f: f.stat().st_mtime_ns
+            )
+            if not found:
+                raise NotFoundError(
+                    "no backtest has been run here",
+                    hint="run one: closeloop backtest --from 2024-01-01 --to 2024-02-01",
+                )
+            return found[-1].parent
+        folder = root / name
+        if not (folder / "summary.json").is_file():
+            known = sorted(f.parent.name for f in root.glob("*/summary.json"))
+            raise NotFoundError(
+                f"no backtest {name!r}", hint=f"there are: {', '.join(known) or 'none'}"
+            )
+        return folder
+
+    def replay(
+        self,
+        plan: ReplayPlan,
+        bronze: pa.Table,
+        *,
+        changes: pa.Table,
+        exposure: pa.Table,
+        into: Path,
+        trackers: bool = False,
+        on_pass: Callable[[PassReport, Runner], None] | None = None,
+    ) -> list[PassReport]:
+        """Run the loop over history in memory; then write its tables and database into a folder.
+
+        The folder must hold no tables yet. Live tables are not touched unless `into` is the
+        workspace itself. `trackers` wires the built-in tracker; a backtest has none.
+        """
+        from closeloop.engines.memory import MemoryEngine
+        from closeloop.replay import replay
+        from closeloop.runner import Runner
+        from closeloop.store.memory_ledger import MemoryLedger
+        from closeloop.tables import CHANGE, EXPOSURE
+
+        into.mkdir(parents=True, exist_ok=True)
+        database = self._open_database(into)
+        ledger = MemoryLedger(database)
+        engine = MemoryEngine(keep=2)
+        runner = Runner(services=self._services(engine), ledger=ledger, clock=self.clock)
+        with runner.step("changes", now=plan.start) as step:
+            step.append(CHANGE, changes)
+            step.append(EXPOSURE, exposure)
+        reports = replay(
+            runner,
+            bronze,
+            plan=plan,
+            trackers=self._trackers(database) if trackers else (),
+            stopwatch=time.perf_counter,
+            on_pass=on_pass,
+        )
+        heads = self._write_tables(engine, runner.heads(), into / self.settings.storage.lake)
+        ledger.persist(heads=heads, as_of=plan.end, finished_at=self.clock.now())
+        return reports
+
+    def _write_tables(self, engine: Engine, heads: dict[str, Head], lake: Path) -> dict[str, Head]:
+        from closeloop.engines.local import LocalEngine
+        from closeloop.ports import Transaction
+
+        target = LocalEngine(lake)
+        written = {}
+        for table in TABLES:
+            head = heads.get(table.full_name)
+            if head is None or head.version is None:
+                continue
+            rows = engine.read(table, version=head.version)
+            version = target.replace(
+                table, rows, transaction=Transaction("closeloop/replay", head.step_id)
+            )
+            written[table.full_name] = Head(version=version, step_id=head.step_id)
+        return written
+
+    def _services(self, engine: Engine) -> Any:
+        from closeloop.models.deterministic_writer import DeterministicWriter
+        from closeloop.step import StepServices
+
+        return StepServices(
+            engine=engine,
+            config=self.config,
+            make_embedder=self.embedder,
+            writer=DeterministicWriter(),
+            token_key=self.token_key.secret,
+            progress=self.progress,
+        )
+
+    def _trackers(self, database: Database) -> tuple[Any, ...]:
+        from closeloop.connectors.trackers.builtin import BuiltInTracker
+
+        return (BuiltInTracker(database),)
+
+    def _open_database(self, folder: Path) -> Database:
+        from closeloop.store.database import Database
+
+        url = settings_module.resolve(self.settings.storage.database, where="storage.database")
+        prefix = "sqlite:///"
+        if url.startswith(prefix) and not url.startswith("sqlite:////"):
+            url = f"{prefix}{(folder / url.removeprefix(prefix)).resolve()}"
+        return Database(url)
+
+    def _refuse_backtest(self, what: str) -> None:
+        if self.backtest is not None:
+            raise UsageError(f"{what}; a backtest can only be read", hint="leave --backtest out")
+
+
+def write_summary(folder: Path, summary: dict[str, Any]) -> None:
+    """Write what a backtest found, so that it can be named and listed later."""
+    (folder / "summary.json").write_text(json.dumps(summary, indent=2), encoding="utf-8")
+
+
+def _ensure_key(folder: Path) -> TokenKey:
+    path = folder / PRIVATE_FOLDER / "token.key"
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        record = {"key_id": secrets.token_hex(4), "secret": secrets.token_hex(32)}
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(record, file)
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return TokenKey(key_id=str(record["key_id"]), secret=bytes.fromhex(record["secret"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SettingsError(
+            f"{path}: the workspace's key can't be read ({type(error).__name__})",
+            hint="restore it from a backup: without it, tokens of new texts won't join old ones",
+        ) from error

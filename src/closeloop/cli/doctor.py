@@ -1,0 +1,129 @@
+"""`closeloop doctor`: checks what a workspace rests on and says what to do."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import click
+
+from closeloop.app import PRIVATE_FOLDER, Workspace
+from closeloop.cli.output import print_json
+from closeloop.cli.session import open_workspace
+from closeloop.errors import CloseloopError
+
+LOW_DISK_BYTES = 2_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: what was looked at, whether it is well, what to do if not."""
+
+    check: str
+    ok: bool
+    detail: str
+    advice: str = ""
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def doctor(ctx: click.Context, as_json: bool) -> None:
+    """Check configuration, model, tables and disk; exit 1 where something is wrong."""
+    workspace = open_workspace(ctx)
+    findings = [
+        Finding("configuration", ok=True, detail=f"{workspace.folder} is well-formed"),
+        *(
+            _run(name, check, workspace)
+            for name, check in (
+                ("key", _key),
+                ("model", _model),
+                ("database", _database),
+                ("tables", _tables),
+                ("accounting", _accounting),
+                ("disk", _disk),
+            )
+        ),
+    ]
+    if as_json:
+        print_json([asdict(f) for f in findings])
+    else:
+        for finding in findings:
+            click.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.check:<14} {finding.detail}")
+            if finding.advice:
+                click.echo(f"      {finding.advice}")
+    if not all(f.ok for f in findings):
+        ctx.exit(1)
+
+
+def _run(name: str, check: Callable[[Workspace], Finding], workspace: Workspace) -> Finding:
+    try:
+        return check(workspace)
+    except CloseloopError as error:
+        return Finding(name, ok=False, detail=error.message, advice=error.hint)
+
+
+def _key(workspace: Workspace) -> Finding:
+    key_id = workspace.token_key.key_id
+    path = workspace.folder / PRIVATE_FOLDER / "token.key"
+    mode = path.stat().st_mode & 0o777
+    if mode & 0o077:
+        return Finding(
+            "key",
+            ok=False,
+            detail=f"others can read it (mode {mode:o})",
+            advice=f"chmod 600 {path}",
+        )
+    return Finding("key", ok=True, detail=f"key {key_id}, readable by its owner only")
+
+
+def _model(workspace: Workspace) -> Finding:
+    embedder = workspace.embedder()
+    shape = embedder.embed(["a payment failed"]).shape
+    return Finding("model", ok=True, detail=f"{embedder.model_id}, {shape[1]} dimensions")
+
+
+def _database(workspace: Workspace) -> Finding:
+    with workspace.database.transaction() as operations:
+        count = len(operations.tickets())
+    return Finding("database", ok=True, detail=f"opens and is migrated; {count} tickets")
+
+
+def _tables(workspace: Workspace) -> Finding:
+    with workspace.hold():
+        heads = workspace.heads()
+    return Finding("tables", ok=True, detail=f"{len(heads)} tables at their committed versions")
+
+
+def _accounting(workspace: Workspace) -> Finding:
+    row = workspace.query(
+        "SELECT (SELECT count(*) FROM bronze.feedback) AS bronze, "
+        "(SELECT count(*) FROM silver.feedback) AS silver, "
+        "(SELECT count(*) FROM silver.quarantine) AS quarantine, "
+        "(SELECT count(*) FROM silver.superseded) AS superseded"
+    ).to_pylist()[0]
+    placed = row["silver"] + row["quarantine"] + row["superseded"]
+    detail = (
+        f"bronze {row['bronze']:,} = silver {row['silver']:,} + quarantine {row['quarantine']:,} "
+        f"+ superseded {row['superseded']:,}"
+    )
+    if placed == row["bronze"]:
+        return Finding("accounting", ok=True, detail=detail)
+    missing = row["bronze"] - placed
+    if missing > 0:
+        return Finding(
+            "accounting",
+            ok=True,
+            detail=f"{missing:,} of {row['bronze']:,} bronze rows are not refined yet",
+            advice="run the loop: closeloop run",
+        )
+    return Finding("accounting", ok=False, detail=detail, advice="please report this as a defect")
+
+
+def _disk(workspace: Workspace) -> Finding:
+    free = shutil.disk_usage(workspace.folder).free
+    gigabytes = f"{free / 1e9:.1f} GB free"
+    if free < LOW_DISK_BYTES:
+        return Finding("disk", ok=False, detail=gigabytes, advice="make room before the next run")
+    return Finding("disk", ok=True, detail=gigabytes)

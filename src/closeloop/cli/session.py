@@ -1,0 +1,39 @@
+"""Opens the workspace that a command works on."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from closeloop.app import Workspace, find_folder
+from closeloop.cli.progress import make_progress
+from closeloop.errors import UsageError
+
+
+def open_workspace(ctx: click.Context, *, backtest: str | None = None) -> Workspace:
+    """Return the workspace named by --workspace, or the one around this folder.
+
+    `backtest` opens that backtest's tables ("latest": the newest). Raises UsageError where there
+    is no workspace.
+    """
+    options = ctx.find_root().obj or {}
+    named = options.get("workspace")
+    start = Path(named) if named else Path.cwd()
+    if named and not start.is_dir():
+        raise UsageError(f"no such folder: {start}", hint="make a workspace with 'closeloop init'")
+    quiet = bool(options.get("quiet")) or not sys.stderr.isatty()
+    return Workspace(find_folder(start), progress=make_progress(quiet=quiet), backtest=backtest)
+
+
+def backtest_option(command: click.decorators.FC) -> click.decorators.FC:
+    """Add --backtest[=NAME], which reads a backtest's tables instead of the live ones."""
+    return click.option(
+        "--backtest",
+        is_flag=False,
+        flag_value="latest",
+        default=None,
+        metavar="[NAME]",
+        help="Read a backtest's tables (the latest, or by name) instead of the live ones.",
+    )(command)

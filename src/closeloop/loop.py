@@ -1,0 +1,71 @@
+"""The loop: refine, embed, enrich, theme, detect, attribute, brief, decide, act, verify, learn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from closeloop.ports import StepContext, Tracker
+from closeloop.runner import Runner
+from closeloop.stages import (
+    act,
+    attribute,
+    brief,
+    decide,
+    detect,
+    embed,
+    enrich,
+    learn,
+    refine,
+    theme,
+    verify,
+)
+
+STAGES: tuple[tuple[str, Callable[[StepContext], None]], ...] = (
+    (refine.NAME, refine.run),
+    (embed.NAME, embed.run),
+    (enrich.NAME, enrich.run),
+    (theme.NAME, theme.run),
+    (detect.NAME, detect.run),
+    (attribute.NAME, attribute.run),
+    (brief.NAME, brief.run),
+    (decide.NAME, decide.run),
+    (act.NAME, act.run),
+    (verify.NAME, verify.run),
+    (learn.NAME, learn.run),
+)
+
+DELIVER = "deliver"
+"""The step that brings the outbox to the trackers, after act has committed its intents."""
+
+
+@dataclass(slots=True)
+class PassReport:
+    """What one pass did: figures by step, and how long each step took in seconds."""
+
+    now: datetime
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def count(self, step: str, name: str) -> int:
+        """Return one figure, 0 where the step did not state it."""
+        return self.counts.get(step, {}).get(name, 0)
+
+
+def run_pass(
+    runner: Runner,
+    *,
+    now: datetime,
+    trackers: Sequence[Tracker],
+    stopwatch: Callable[[], float],
+) -> PassReport:
+    """Run every stage once over what is new at `now`, then deliver the outbox."""
+    report = PassReport(now=now)
+    for name, stage in (*STAGES, (DELIVER, lambda step: act.deliver(step, trackers))):
+        started = stopwatch()
+        with runner.step(name, now=now) as step:
+            stage(step)
+        report.counts[name] = step.counts
+        report.seconds[name] = stopwatch() - started
+    return report
