@@ -8,11 +8,15 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One computed fact: `fact_id` ("F3"), a plain statement, and the values it states."""
+    """One computed fact: `fact_id` ("F3"), a plain statement, and the values it states.
+
+    `topic` says what the fact is about ("trend", "attribution", …), so that a writer can find it.
+    """
 
     fact_id: str
     statement: str
     values: tuple[str, ...] = ()
+    topic: str = ""
 
 
 @dataclass(frozen=True, slots=True)
