@@ -437,7 +437,9 @@ def _fields(model: type[BaseModel], location: tuple[int | str, ...]) -> Iterator
     for part in location:
         if isinstance(part, str) and isinstance(current, type) and issubclass(current, BaseModel):
             field = current.model_fields.get(part)
-            current = field.annotation if field else None
+            if field is None:
+                continue
+            current = field.annotation
         current = _inner_model(current)
     if isinstance(current, type) and issubclass(current, BaseModel):
         yield from current.model_fields

@@ -37,8 +37,9 @@ def run_sql(
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         try:
-            result = connection.execute(query, list(parameters))
-            return result.to_arrow_table()
+            result = connection.sql(query, params=list(parameters))
+            # A statement that is no query (SET, COPY) gives no relation.
+            return pa.table({}) if result is None else result.to_arrow_table()
         except duckdb.Error as error:
             raise QueryError(
                 f"the query was refused: {redact(error, keep=600)}",
