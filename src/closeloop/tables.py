@@ -114,7 +114,9 @@ BRONZE_FEEDBACK = Table(
         _c("product", TEXT, "product name as delivered"),
         _c("version", TEXT, "version as delivered"),
         *SEGMENTS,
-        _c("defect", TEXT, "why a field could not be read ('reason: detail'), null where all could"),
+        _c(
+            "defect", TEXT, "why a field could not be read ('reason: detail'), null where all could"
+        ),
         _c("file", TEXT, "name of the file it came from"),
         _c("line", INT, "row number in that file, from 1"),
         BATCH,
@@ -182,7 +184,9 @@ FEEDBACK = Table(
         _c("language_confidence", REAL, "0..1"),
         _c("rating", REAL, "1..5"),
         _c("locale", TEXT, "normalised: ll-CC"),
-        _c("entities", pa.list_(ENTITY), "versions, orders, products, components named in the text"),
+        _c(
+            "entities", pa.list_(ENTITY), "versions, orders, products, components named in the text"
+        ),
         _c("author_key", TEXT, "keyed hash of the author"),
         _c("duplicate_of", TEXT, "feedback_id of the earlier text that this one repeats"),
         _c("campaign_id", TEXT, "feedback_id of the first of similar texts by several authors"),
@@ -445,6 +449,7 @@ BRIEF = Table(
         _c("product_text", TEXT, ""),
         _c("leadership", TEXT, ""),
         _c("citations", TEXTS, "feedback ids"),
+        _c("sample_id", TEXT, "feedback id of the most representative quotation"),
         _c("facts", TEXT, "JSON: the fact sheet"),
         _c("writer", TEXT, ""),
         _c("prompt_version", TEXT, ""),
@@ -515,7 +520,11 @@ OUTCOME = Table(
         _c("ticket_id", TEXT, ""),
         _c("signal_id", TEXT, ""),
         _c("measured_at", TIME, ""),
-        _c("clock_started_at", TIME, "when half of the reviews came from the fixed version, or the resolution"),
+        _c(
+            "clock_started_at",
+            TIME,
+            "when half of the reviews came from the fixed version, or the resolution",
+        ),
         _c("days_before", REAL, ""),
         _c("days_after", REAL, ""),
         _c("complaints_before", INT, ""),
