@@ -13,7 +13,9 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
 
+from closeloop.domain.ticket import Ticket
 from closeloop.errors import SettingsError, TransientError, redact
+from closeloop.store import issues
 from closeloop.store.migrations import migrate
 from closeloop.store.operations import SqlOperations
 
@@ -65,6 +67,20 @@ class Database:
         """Begin a transaction and yield the operations on it."""
         with self.begin() as connection:
             yield SqlOperations(connection)
+
+    def open_issue(self, ticket: Ticket, *, idempotency_key: str) -> int:
+        """Open an issue of the built-in tracker; return its number, the same for the same key."""
+        with self.begin() as connection:
+            return issues.open_issue(connection, ticket, idempotency_key=idempotency_key)
+
+    def update_issue(
+        self, number: int, ticket: Ticket, *, comment: str, idempotency_key: str
+    ) -> None:
+        """Bring an issue up to date and add the comment once."""
+        with self.begin() as connection:
+            issues.update_issue(
+                connection, number, ticket, comment=comment, idempotency_key=idempotency_key
+            )
 
     def forget(self) -> None:
         """Overwrite on disk what was deleted or replaced (SQLite: the write-ahead log too)."""

@@ -224,7 +224,7 @@ tracker_issue = Table(
     Column("status", String(20), nullable=False),
     Column("severity", String(2), nullable=False),
     Column("owner", Text, nullable=False),
-    Column("parent_key", Text),
+    Column("parent_ticket_id", String(64)),
 )
 
 tracker_comment = Table(

@@ -1,0 +1,236 @@
+"""Judges a signal by the policy: the first rule that holds names the action, with plain reasons."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from closeloop.domain.autonomy import FEW_LABELS, Standing
+from closeloop.domain.policy import Action, Policy, Rule
+from closeloop.domain.signal import Signal, SignalKind
+
+_RANKS = {Action.SUPPRESS: 0, Action.DIGEST: 1, Action.REVIEW: 2, Action.TICKET: 3}
+
+NO_RULE = "no rule held"
+NOTHING_TO_ACT_ON = "nothing to act on"
+
+
+def rank(action: Action) -> int:
+    """Return how far an action goes: 0 suppress, 1 digest, 2 review, 3 ticket."""
+    return _RANKS[action]
+
+
+def decision_id(signal_id: str, action: Action) -> str:
+    """Return the id of deciding that action of that signal: the same decision is made once."""
+    key = f"{signal_id}\x1f{action.value}"
+    return hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What the policy has to know beside the signal.
+
+    `no_case` is why nothing can be acted on (a content-free theme, praise), None where it can;
+    `possible_pii` is what looks like unmasked personal data in the texts that would be shown.
+    """
+
+    standing: Standing
+    no_case: str | None = None
+    possible_pii: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The action, what it would be but for autonomy and calibration not yet earned, and why."""
+
+    action: Action
+    would_ticket: bool
+    rule: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """One bound of a rule: whether it held, in words with figures, and if labels would mend it."""
+
+    held: bool
+    reason: str
+    awaits_labels: bool = False
+
+
+def judge(signal: Signal, policy: Policy, *, circumstances: Circumstances) -> Judgement:
+    """Return what the policy says of a signal.
+
+    Where a ticket rule holds but for a confidence that no labels have calibrated yet, the signal
+    goes on to the next rules, and `would_ticket` says that only labels are missing.
+    """
+    if circumstances.no_case is not None:
+        return Judgement(Action.SUPPRESS, False, NOTHING_TO_ACT_ON, (circumstances.no_case,))
+    would_ticket = False
+    against: list[str] = []
+    for rule in policy.rules:
+        if not _concerns(rule, signal):
+            continue
+        checks = [check for bound in _BOUNDS if (check := bound(rule, signal)) is not None]
+        failed = [c for c in checks if not c.held]
+        if not failed:
+            held = tuple(c.reason for c in checks)
+            judgement = _gated(rule, held, signal=signal, policy=policy, about=circumstances)
+            return Judgement(
+                judgement.action,
+                judgement.would_ticket or (would_ticket and circumstances.possible_pii is None),
+                judgement.rule,
+                (*judgement.reasons, *against),
+            )
+        if rule.action is Action.TICKET:
+            would_ticket = would_ticket or all(c.awaits_labels for c in failed)
+            against += [f"no ticket by '{rule.name}': {c.reason}" for c in failed]
+    return Judgement(Action.DIGEST, would_ticket, NO_RULE, tuple(against))
+
+
+def _concerns(rule: Rule, signal: Signal) -> bool:
+    """Say whether a rule is about such signals at all; its bounds are another matter."""
+    return (
+        (not rule.kinds or signal.kind.value in rule.kinds)
+        and (not rule.products or signal.product in rule.products)
+        and (not rule.categories or signal.category in rule.categories)
+    )
+
+
+def _gated(
+    rule: Rule,
+    held: tuple[str, ...],
+    *,
+    signal: Signal,
+    policy: Policy,
+    about: Circumstances,
+) -> Judgement:
+    """Send to a person what a rule would do, where a person has to look first."""
+    if about.possible_pii is not None and rule.action in (Action.TICKET, Action.DIGEST):
+        reason = f"possible unmasked personal data: {about.possible_pii}"
+        return Judgement(Action.REVIEW, False, rule.name, (reason, *held))
+    if rule.action is not Action.TICKET:
+        return Judgement(rule.action, False, rule.name, held)
+    missing = _missing_autonomy(signal, policy, standing=about.standing)
+    if missing is not None:
+        return Judgement(Action.REVIEW, True, rule.name, (missing, *held))
+    return Judgement(Action.TICKET, True, rule.name, held)
+
+
+def _missing_autonomy(signal: Signal, policy: Policy, *, standing: Standing) -> str | None:
+    """Say which labels a ticket without a person still needs; None where it needs none.
+
+    A release signal rests on its own evidence, whose error is bounded without labels; only a bad
+    record takes its autonomy away.
+    """
+    share = policy.precision_for_autonomy
+    if signal.kind is SignalKind.RELEASE:
+        bad = standing.labels >= FEW_LABELS and (standing.precision or 0.0) < share
+        if not bad:
+            return None
+    elif standing.earned:
+        return None
+    if standing.precision is None:
+        return (
+            f"'{standing.category}' has no reviewed labels yet; "
+            f"{policy.labels_for_autonomy} open tickets without a person"
+        )
+    return (
+        f"'{standing.category}' has {standing.labels} of {policy.labels_for_autonomy} labels, "
+        f"{standing.precision:.0%} of them right; needs {share:.0%}"
+    )
+
+
+def _severity(rule: Rule, signal: Signal) -> _Check | None:
+    if not rule.severities:
+        return None
+    wanted = " or ".join(rule.severities)
+    return _Check(signal.severity in rule.severities, f"severity {signal.severity}; needs {wanted}")
+
+
+def _false_discoveries(rule: Rule, signal: Signal) -> _Check | None:
+    if not rule.require_fdr:
+        return None
+    tested = f"among {signal.family_size} series tested" if signal.family_size > 1 else "tested"
+    evidence = f"evidence {figure(signal.evidence)} (threshold {figure(signal.threshold)}) {tested}"
+    if signal.fdr_pass:
+        return _Check(True, f"{evidence} stands when false discoveries are controlled")
+    return _Check(False, f"{evidence} does not stand when false discoveries are controlled")
+
+
+def _confidence(rule: Rule, signal: Signal) -> _Check | None:
+    needed = rule.min_confidence
+    if needed is None:
+        return None
+    if signal.confidence is None:
+        return _Check(False, f"no confidence yet; needs over {figure(needed)}", awaits_labels=True)
+    if not signal.confidence_calibrated:
+        reason = f"confidence {figure(signal.confidence)} is not calibrated by labels"
+        return _Check(False, f"{reason}; needs over {figure(needed)}", awaits_labels=True)
+    reason = f"calibrated confidence {figure(signal.confidence)}; needs over {figure(needed)}"
+    return _Check(signal.confidence > needed, reason)
+
+
+def _floor(rule: Rule, signal: Signal) -> _Check | None:
+    needed = rule.min_ratio_6h
+    if needed is None:
+        return None
+    count, expected = signal.count_6h, signal.baseline_6h
+    if signal.kind is SignalKind.RELEASE and count == 0 and expected < 1.0:
+        # The release watch compares shares of stars, at volumes at which six hours hold nothing.
+        return _Check(True, "the floor of six hours does not apply: under one complaint expected")
+    held = count > 0 and count >= needed * expected
+    times = f"{figure(count / expected)} times the" if expected > 0 else "over the"
+    return _Check(
+        held,
+        f"count {count} is {times} {figure(expected)} expected in six hours; "
+        f"needs {figure(needed)} times",
+    )
+
+
+def _count(rule: Rule, signal: Signal) -> _Check | None:
+    if rule.min_count is None:
+        return None
+    needed = rule.min_count
+    return _Check(signal.count >= needed, f"{signal.count} complaints; needs {needed}")
+
+
+def _authors(rule: Rule, signal: Signal) -> _Check | None:
+    if rule.min_authors is None:
+        return None
+    needed = rule.min_authors
+    return _Check(signal.authors >= needed, f"{signal.authors} authors; needs {needed}")
+
+
+def _sides(rule: Rule, signal: Signal) -> _Check | None:
+    needed = rule.min_reviews_a_side
+    if needed is None:
+        return None
+    on, off = signal.reviews_exposed or 0, signal.reviews_unexposed or 0
+    return _Check(
+        min(on, off) >= needed,
+        f"{on} reviews on the version and {off} to compare with; needs {needed} each",
+    )
+
+
+_BOUNDS: tuple[Callable[[Rule, Signal], _Check | None], ...] = (
+    _severity,
+    _false_discoveries,
+    _confidence,
+    _floor,
+    _count,
+    _authors,
+    _sides,
+)
+
+
+def figure(value: float) -> str:
+    """Return a number as people read it: whole, or with up to two digits that say something."""
+    if value >= 1e6:
+        return "over a million"
+    if value == int(value):
+        return str(int(value))
+    if abs(value) >= 100:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if abs(value) >= 1 else f"{value:.2f}"
