@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from closeloop.domain.signal import Severity
+
 
 class ReviewKind(StrEnum):
     """What a person is asked."""
@@ -24,7 +26,10 @@ class ReviewStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReviewItem:
-    """One question for a person; answered items keep who, when and the reason."""
+    """One question for a person; answered items keep who, when and the reason.
+
+    `severity` and `owner` are a person's corrections, for the ticket that an approval opens.
+    """
 
     review_id: str
     kind: ReviewKind
@@ -38,6 +43,8 @@ class ReviewItem:
     decided_at: datetime | None = None
     decided_by: str | None = None
     answer_reason: str | None = None
+    severity: Severity | None = None
+    owner: str | None = None
 
 
 class LabelKind(StrEnum):

@@ -46,6 +46,7 @@ _TYPES: dict[str, Any] = {
     "decision.would_ticket": bool,
     "review_item.kind": ReviewKind,
     "review_item.status": ReviewStatus,
+    "review_item.severity": Severity,
     "label.kind": LabelKind,
     "correction.kind": CorrectionKind,
     "outcome.verdict": Verdict,
@@ -172,35 +173,36 @@ class SqlOperations:
 
     def forget(self, *, feedback_ids: Sequence[str], texts: Sequence[str]) -> int:
         """Take feedback out of everything that is held; return how many records changed."""
+        gone = erasure.Forgotten.of(feedback_ids=feedback_ids, texts=texts)
         changed = 0
         for label in self.labels():
-            if erasure.concerns(label, feedback_ids=feedback_ids):
+            if erasure.concerns(label, gone):
                 table = schema.label
                 self._connection.execute(delete(table).where(table.c.label_id == label.label_id))
                 changed += 1
         for ticket in self.tickets():
-            kept = erasure.ticket_without(ticket, feedback_ids=feedback_ids, texts=texts)
+            kept = erasure.ticket_without(ticket, gone)
             if kept != ticket:
                 self.put_ticket(kept)
                 changed += 1
         for item in self.reviews():
-            answered = erasure.review_without(item, feedback_ids=feedback_ids, texts=texts)
+            answered = erasure.review_without(item, gone)
             if answered != item:
                 self.put_review(answered)
                 changed += 1
         for message in self.outbox():
-            sent = erasure.message_without(message, feedback_ids=feedback_ids, texts=texts)
+            sent = erasure.message_without(message, gone)
             if sent != message:
                 self.put_outbox(sent)
                 changed += 1
         for correction in self.corrections():
-            left = erasure.correction_without(correction, feedback_ids=feedback_ids)
+            left = erasure.correction_without(correction, gone)
             if left != correction:
                 self.put_correction(left)
                 changed += 1
-        return changed + self._forget_issues(feedback_ids=feedback_ids, texts=texts)
+        return changed + self._forget_issues(gone)
 
-    def _forget_issues(self, *, feedback_ids: Sequence[str], texts: Sequence[str]) -> int:
+    def _forget_issues(self, gone: erasure.Forgotten) -> int:
         """Do the same in the built-in tracker, which keeps its issues in this database."""
         changed = 0
         for table, key, columns in (
@@ -208,10 +210,7 @@ class SqlOperations:
             (schema.tracker_comment, "position", ("body",)),
         ):
             for row in self._connection.execute(select(table)).mappings().all():
-                kept = {
-                    c: erasure.without(row[c], feedback_ids=feedback_ids, texts=texts)
-                    for c in columns
-                }
+                kept = {c: gone.cut(row[c]) for c in columns}
                 if any(kept[c] != row[c] for c in columns):
                     self._connection.execute(
                         update(table).where(table.c[key] == row[key]).values(**kept)
@@ -246,7 +245,7 @@ class SqlOperations:
 def _values(table: Table, record: Any) -> dict[str, Any]:
     values = {f.name: getattr(record, f.name) for f in fields(record)}
     for name, value in values.items():
-        if f"{table.name}.{name}" in _TYPES:
+        if value is not None and f"{table.name}.{name}" in _TYPES:
             values[name] = int(value) if isinstance(value, bool) else str(value)
     return values
 

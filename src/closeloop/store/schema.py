@@ -135,6 +135,8 @@ review_item = Table(
     Column("decided_at", UtcTime),
     Column("decided_by", Text),
     Column("answer_reason", Text),
+    Column("severity", String(2)),
+    Column("owner", Text),
 )
 
 label = Table(

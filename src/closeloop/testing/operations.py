@@ -123,25 +123,26 @@ class InMemoryOperations:
 
     def forget(self, *, feedback_ids: Sequence[str], texts: Sequence[str]) -> int:
         """Take feedback out of everything that is held; return how many records changed."""
+        gone = erasure.Forgotten.of(feedback_ids=feedback_ids, texts=texts)
         changed = 0
         for label in self.labels():
-            if erasure.concerns(label, feedback_ids=feedback_ids):
+            if erasure.concerns(label, gone):
                 del self._labels[label.label_id]
                 changed += 1
         for key, ticket in self._tickets.items():
-            kept = erasure.ticket_without(ticket, feedback_ids=feedback_ids, texts=texts)
+            kept = erasure.ticket_without(ticket, gone)
             changed += kept != ticket
             self._tickets[key] = kept
         for key, item in self._reviews.items():
-            answered = erasure.review_without(item, feedback_ids=feedback_ids, texts=texts)
+            answered = erasure.review_without(item, gone)
             changed += answered != item
             self._reviews[key] = answered
         for key, message in self._outbox.items():
-            sent = erasure.message_without(message, feedback_ids=feedback_ids, texts=texts)
+            sent = erasure.message_without(message, gone)
             changed += sent != message
             self._outbox[key] = sent
         for key, correction in self._corrections.items():
-            left = erasure.correction_without(correction, feedback_ids=feedback_ids)
+            left = erasure.correction_without(correction, gone)
             changed += left != correction
             self._corrections[key] = left
         return changed

@@ -109,6 +109,8 @@ class OperationsContract(ABC):
             decided_at=AT,
             decided_by="mia",
             answer_reason="no issue",
+            severity=Severity.P2,
+            owner="app-team",
         )
         with self.transaction() as ops:
             ops.put_review(item)

@@ -1,0 +1,264 @@
+"""Erases feedback through every layer: who asks for it is forgotten, and that it was done is logged."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from closeloop.domain.erasure import Forgotten
+from closeloop.ports import StepContext, only_if_in
+from closeloop.tables import (
+    ASSIGNMENT,
+    BRIEF,
+    BRONZE_FEEDBACK,
+    EMBEDDING,
+    ENRICHMENT,
+    FEEDBACK,
+    QUARANTINE,
+    SIGNAL,
+    STATE,
+    SUPERSEDED,
+    THEME,
+    TICKET,
+    Table,
+)
+from closeloop.text.tokens import author_key
+
+NAME = "erase"
+
+KEYED = (BRONZE_FEEDBACK, QUARANTINE, SUPERSEDED, FEEDBACK, EMBEDDING, ENRICHMENT, ASSIGNMENT)
+"""Tables whose rows belong to one piece of feedback each."""
+
+UNFINISHED = "erase.unfinished"
+"""State: tables whose old files still have to go; an erasure killed there is finished by the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """What an erasure removed: rows by table, and the hashes under which vectors are cached."""
+
+    feedback_ids: tuple[str, ...]
+    rows: dict[str, int]
+    text_hashes: tuple[str, ...]
+
+    @property
+    def total(self) -> int:
+        """Rows and records that were removed or changed."""
+        return sum(self.rows.values())
+
+
+def ids_of_author(context: StepContext, author: str) -> tuple[str, ...]:
+    """Return the feedback of an author, under every spelling that refine takes for one author."""
+    wanted = author_key(author, key=context.token_key)
+    if wanted is None:
+        return ()
+    rows = context.rows(
+        BRONZE_FEEDBACK, columns=["feedback_id", "author"], where=[("author", "!=", None)]
+    )
+    spellings = [
+        name
+        for name in pc.unique(rows.column("author")).to_pylist()
+        if author_key(name, key=context.token_key) == wanted
+    ]
+    mine = rows.filter(pc.is_in(rows.column("author"), value_set=pa.array(spellings, pa.string())))
+    silver = context.rows(FEEDBACK, columns=["feedback_id"], where=[("author_key", "=", wanted)])
+    found = {*mine.column("feedback_id").to_pylist(), *silver.column("feedback_id").to_pylist()}
+    return tuple(sorted(found))
+
+
+def ids_known(context: StepContext, feedback_ids: Iterable[str]) -> tuple[str, ...]:
+    """Return those of the ids that any layer holds."""
+    wanted = sorted(set(feedback_ids))
+    found: set[str] = set()
+    for table in (BRONZE_FEEDBACK, FEEDBACK, QUARANTINE):
+        rows = context.rows(
+            table, columns=["feedback_id"], where=[only_if_in("feedback_id", wanted)]
+        )
+        found |= set(rows.column("feedback_id").to_pylist())
+    return tuple(sorted(found))
+
+
+def ids_older_than(context: StepContext, moment: datetime) -> tuple[str, ...]:
+    """Return feedback whose newest delivery is older than a moment.
+
+    Its time is that of the newest edit; where it has none, when it was taken in.
+    """
+    rows = context.rows(
+        BRONZE_FEEDBACK, columns=["feedback_id", "event_time", "updated_at", "ingested_at"]
+    )
+    # Arrow has no largest of two times: their microseconds are compared.
+    times = [rows.column(n).cast(pa.int64()) for n in ("event_time", "updated_at", "ingested_at")]
+    age = pc.coalesce(pc.max_element_wise(*times[:2]), times[2])
+    newest = (
+        pa.table({"id": rows.column("feedback_id"), "age": age})
+        .group_by("id")
+        .aggregate([("age", "max")])
+    )
+    old = newest.filter(pc.less(newest.column("age_max"), int(moment.timestamp() * 1e6)))
+    return tuple(sorted(old.column("id").to_pylist()))
+
+
+def erase(context: StepContext, feedback_ids: Sequence[str], *, by: str, request: str) -> Erasure:
+    """Remove feedback from every table, brief, ticket and label; log that it was done, not what.
+
+    `request` says how it was named (author, id, retention), never the name. Counts in series and
+    signals stay: they are sums over many. So does the id in `duplicate_of` of others' texts, which
+    leads nowhere now: a rewritten row would go through the loop a second time. Once the step has
+    committed, the caller removes old files (`Engine.forget`) and cached vectors, and then calls
+    `finished` in a step of its own.
+    """
+    ids = tuple(sorted(set(feedback_ids)))
+    here = [only_if_in("feedback_id", ids)]
+    silver = context.rows(FEEDBACK, columns=["text", "text_hash"], where=here)
+    texts = {t for t in silver.column("text").to_pylist() if t}
+    hashes = {h for h in silver.column("text_hash").to_pylist() if h}
+    raw = context.rows(BRONZE_FEEDBACK, columns=["text"], where=here)
+    texts |= {t for t in raw.column("text").to_pylist() if t}
+    texts |= _quoted(context, frozenset(ids))
+    gone = Forgotten.of(feedback_ids=ids, texts=texts)
+    rows = {table.full_name: _delete(context, table, ids) for table in KEYED}
+    rows[THEME.full_name] = _rewrite(context, THEME, lambda r: _theme(r, gone))
+    rows[SIGNAL.full_name] = _rewrite(context, SIGNAL, lambda r: _signal(r, gone))
+    rows[BRIEF.full_name] = _rewrite(context, BRIEF, lambda r: _brief(r, gone))
+    rows[TICKET.full_name] = _rewrite(context, TICKET, lambda r: _ticket(r, gone))
+    rows[STATE.full_name] = _drop_states(context, gone)
+    rows["operational database"] = context.ops.forget(feedback_ids=ids, texts=sorted(texts))
+    rows = {name: number for name, number in rows.items() if number}
+    context.put_state(UNFINISHED, json.dumps(sorted(_tables(rows))).encode())
+    context.ops.audit(
+        actor=by,
+        action=NAME,
+        subject=request,
+        detail=json.dumps({"feedback": len(ids), **rows}, sort_keys=True),
+        at=context.now,
+    )
+    context.count("erased", len(ids))
+    # A text that others wrote too keeps its vector: it is theirs as well.
+    shared = context.rows(FEEDBACK, columns=["text_hash"], where=[only_if_in("text_hash", hashes)])
+    hashes -= set(shared.column("text_hash").to_pylist())
+    return Erasure(feedback_ids=ids, rows=rows, text_hashes=tuple(sorted(hashes)))
+
+
+def unfinished(context: StepContext) -> tuple[str, ...]:
+    """Return the full names of tables whose old files an erasure still has to remove."""
+    blob = context.state(UNFINISHED)
+    return tuple(json.loads(blob)) if blob else ()
+
+
+def finished(context: StepContext) -> None:
+    """Record that old files are gone."""
+    context.put_state(UNFINISHED, b"[]")
+
+
+def _tables(rows: Mapping[str, int]) -> set[str]:
+    return {name for name in rows if "." in name}
+
+
+def _quoted(context: StepContext, ids: Collection[str]) -> set[str]:
+    """Return the excerpts of the feedback that briefs quote."""
+    found: set[str] = set()
+    for facts in context.rows(BRIEF, columns=["facts"]).column("facts").to_pylist():
+        sheet = json.loads(facts) if facts else {}
+        for quotation in sheet.get("quotations", ()):
+            if quotation.get("feedback_id") in ids and quotation.get("text"):
+                found.add(str(quotation["text"]))
+    return found
+
+
+def _delete(context: StepContext, table: Table, ids: Sequence[str]) -> int:
+    where = [only_if_in("feedback_id", ids)]
+    number = int(context.rows(table, columns=["feedback_id"], where=where).num_rows)
+    if number:
+        context.delete(table, where)
+    return number
+
+
+def _rewrite(
+    context: StepContext, table: Table, change: Callable[[dict[str, Any]], dict[str, Any]]
+) -> int:
+    """Put changed rows in place of those that a function changes; return how many."""
+    changed = []
+    for row in context.rows(table).to_pylist():
+        kept = change(row)
+        if kept != row:
+            changed.append(kept)
+    if changed:
+        context.merge(table, table.from_rows(changed))
+    return len(changed)
+
+
+def _left(values: Sequence[str] | None, gone: Forgotten) -> list[str] | None:
+    return None if values is None else [v for v in values if v not in gone.feedback_ids]
+
+
+def _theme(row: dict[str, Any], gone: Forgotten) -> dict[str, Any]:
+    return {**row, "representative_ids": _left(row["representative_ids"], gone)}
+
+
+def _signal(row: dict[str, Any], gone: Forgotten) -> dict[str, Any]:
+    return {**row, "feedback_ids": _left(row["feedback_ids"], gone)}
+
+
+def _ticket(row: dict[str, Any], gone: Forgotten) -> dict[str, Any]:
+    return {**row, "title": row["title"] and gone.cut(row["title"])}
+
+
+def _brief(row: dict[str, Any], gone: Forgotten) -> dict[str, Any]:
+    """Take quotations, sentences that rest on them and their words out of a brief."""
+    facts = json.loads(row["facts"]) if row["facts"] else {}
+    kept = ("facts", "brief_id", "signal_id", "batch_id")
+    cleaned = {n: v if n in kept else _scrub(v, gone) for n, v in row.items()}
+    sheet = _scrub(facts, gone)
+    if cleaned == row and sheet == facts:
+        return row
+    return {
+        **cleaned,
+        "facts": json.dumps(sheet, ensure_ascii=False, sort_keys=True),
+        "problems": [*(row["problems"] or ()), "quotations were removed on request"],
+    }
+
+
+def _scrub(value: Any, gone: Forgotten) -> Any:
+    """Remove ids, whatever is about one of them, and words, from any nested value."""
+    if isinstance(value, str):
+        return gone.cut(value)
+    if isinstance(value, list):
+        return [_scrub(v, gone) for v in value if not _about(v, gone)]
+    if isinstance(value, dict):
+        return {k: _scrub(v, gone) for k, v in value.items()}
+    return value
+
+
+def _about(value: Any, gone: Forgotten) -> bool:
+    if isinstance(value, str):
+        return value in gone.feedback_ids
+    if isinstance(value, dict):
+        cited = value.get("ids") or ()
+        return value.get("feedback_id") in gone.feedback_ids or not gone.feedback_ids.isdisjoint(
+            cited
+        )
+    return False
+
+
+def _drop_states(context: StepContext, gone: Forgotten) -> int:
+    """Drop what steps remember where it holds the words; the step builds it anew from silver."""
+    dropped = 0
+    for row in context.rows(STATE, columns=["name", "scope", "blob"]).to_pylist():
+        if gone.inside(_inflated(row["blob"])):
+            context.delete(STATE, [("name", "=", row["name"]), ("scope", "=", row["scope"])])
+            dropped += 1
+    return dropped
+
+
+def _inflated(blob: bytes) -> bytes:
+    try:
+        return zlib.decompress(blob)
+    except zlib.error:
+        return blob
