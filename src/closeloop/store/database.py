@@ -22,6 +22,9 @@ from closeloop.store.operations import SqlOperations
 BUSY_TIMEOUT_MS = 30_000
 """How long SQLite waits for another process that writes."""
 
+READ_ONLY = "closeloop_reads_only"
+"""Execution option of a connection that will not write."""
+
 
 class Database:
     """The operational database behind a URL, made and migrated when it is opened.
@@ -57,10 +60,28 @@ class Database:
                 finally:
                     self._held.connection = None
         except OperationalError as error:
-            raise TransientError(
-                f"the operational database failed: {redact(error.orig, keep=200)}",
-                hint="check that it runs, its disk has room, and no other program holds it",
-            ) from error
+            raise _unreachable(error) from error
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Begin a transaction that reads only: it neither waits for writers nor makes them wait."""
+        outer: Connection | None = getattr(self._held, "connection", None)
+        if outer is not None:
+            yield outer
+            return
+        try:
+            with self._engine.connect() as connection:
+                reading = connection.execution_options(**{READ_ONLY: True})
+                with reading.begin():
+                    yield reading
+        except OperationalError as error:
+            raise _unreachable(error) from error
+
+    @contextmanager
+    def reading(self) -> Iterator[SqlOperations]:
+        """Begin a transaction that reads only and yield the operations on it."""
+        with self.read() as connection:
+            yield SqlOperations(connection)
 
     @contextmanager
     def transaction(self) -> Iterator[SqlOperations]:
@@ -94,6 +115,13 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
+
+
+def _unreachable(error: OperationalError) -> TransientError:
+    return TransientError(
+        f"the operational database failed: {redact(error.orig, keep=200)}",
+        hint="check that it runs, its disk has room, and no other program holds it",
+    )
 
 
 def _engine(url: str) -> Engine:
@@ -138,4 +166,5 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _begin_immediate(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    reads = connection.get_execution_options().get(READ_ONLY, False)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")

@@ -171,3 +171,20 @@ def test_a_head_without_version_is_kept(database: Database) -> None:
     with database.begin() as connection:
         connection.execute(insert(table_head).values(table_name="t", version=None, step_id=4))
         assert connection.execute(select(table_head.c.version)).scalar() is None
+
+
+def test_a_reader_does_not_wait_for_a_writer(database: Database) -> None:
+    seen: list[list[str]] = []
+
+    def look() -> None:
+        with database.reading() as ops:
+            seen.append([t.ticket_id for t in ops.tickets()])
+
+    with database.transaction() as ops:
+        ops.put_ticket(example_ticket())
+        other = threading.Thread(target=look)
+        other.start()
+        other.join(timeout=10)
+    assert seen == [[]]
+    look()
+    assert seen == [[], ["T1"]]
