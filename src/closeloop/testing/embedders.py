@@ -36,7 +36,7 @@ class HashedWordEmbedder:
         vectors = np.zeros((len(texts), self._dimensions), dtype=np.float32)
         for row, text in enumerate(texts):
             for word in _WORD.findall(text.lower()):
-                digest = xxhash.xxh3_64_intdigest(word)
+                digest = xxhash.xxh3_64_intdigest(word.encode("utf-8", "surrogatepass"))
                 vectors[row, digest % self._dimensions] += 1.0 if digest & (1 << 40) else -1.0
             if not vectors[row].any():
                 vectors[row, 0] = 1.0

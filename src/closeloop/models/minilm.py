@@ -1,0 +1,171 @@
+"""Embedders on ONNX Runtime, without torch: MiniLM from its published weights, or an ONNX folder."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from closeloop.models.weights import (
+    PUBLISHED,
+    check_published,
+    missing_in_folder,
+    package_folder,
+    read_safetensors,
+    sha256_of,
+)
+from closeloop.ports import Progress, Vectors
+
+if TYPE_CHECKING:
+    import onnxruntime
+    from tokenizers import Tokenizer
+
+MAX_TOKENS = 256
+BATCH = 32
+"""Texts of like length run together; larger batches gain nothing on two cores."""
+
+Loaded = tuple["onnxruntime.InferenceSession", "Tokenizer"]
+
+
+class OnnxEmbedder:
+    """Turns texts into vectors of length 1; the model is loaded when the first text comes.
+
+    `load` returns session and tokenizer; it raises ModelMissingError where files are absent.
+    fp32 throughout: with int8 a vector depends on the texts it shares a batch with.
+    """
+
+    def __init__(self, load: Callable[[], Loaded], *, model_id: str, dimensions: int) -> None:
+        self._load = load
+        self._model_id = model_id
+        self._dimensions = dimensions
+        self._loaded: Loaded | None = None
+
+    @property
+    def model_id(self) -> str:
+        """Name and version of the model."""
+        return self._model_id
+
+    @property
+    def dimensions(self) -> int:
+        """Length of a vector's row."""
+        return self._dimensions
+
+    def embed(self, texts: Sequence[str], *, progress: Progress | None = None) -> Vectors:
+        """Return one row a text, float32 [len(texts), dimensions]; advances progress by texts."""
+        vectors = np.zeros((len(texts), self._dimensions), dtype=np.float32)
+        if not texts:
+            return vectors
+        if self._loaded is None:
+            self._loaded = self._load()
+        session, tokenizer = self._loaded
+        encoded = tokenizer.encode_batch(list(texts))
+        lengths = np.fromiter((len(e.ids) for e in encoded), np.int64, len(encoded))
+        order = np.argsort(lengths, kind="stable")
+        wanted = [node.name for node in session.get_inputs()]
+        for start in range(0, len(order), BATCH):
+            rows = order[start : start + BATCH]
+            ids = np.zeros((len(rows), int(lengths[rows].max())), dtype=np.int64)
+            for line, row in enumerate(rows):
+                ids[line, : lengths[row]] = encoded[row].ids
+            mask = (np.arange(ids.shape[1]) < lengths[rows][:, None]).astype(np.int64)
+            vectors[rows] = _sentence_vectors(session, wanted, ids, mask)
+            if progress is not None:
+                progress.advance(len(rows))
+        return vectors
+
+
+def minilm(*, threads: int | None, memory: Path) -> OnnxEmbedder:
+    """Return all-MiniLM-L6-v2 (384 dimensions) over the installed weights.
+
+    The graph ships with closeloop, the weights come from their package; their sha256 is checked
+    once and remembered in the file `memory`. Ready in .2 s.
+    """
+
+    def load() -> Loaded:
+        folder = package_folder()
+        check_published(folder, memory=memory)
+        return _minilm_session(folder, threads=threads), _tokenizer(folder / "tokenizer.json")
+
+    version = PUBLISHED["model.safetensors"][:8]
+    return OnnxEmbedder(load, model_id=f"all-MiniLM-L6-v2/fp32@{version}", dimensions=384)
+
+
+def onnx_folder(folder: Path, *, threads: int | None) -> OnnxEmbedder:
+    """Return the model in a folder that holds model.onnx and tokenizer.json.
+
+    The model's output is either one vector a text, or one a token (then they are averaged).
+    Raises ModelMissingError where a file is absent.
+    """
+    for name in ("model.onnx", "tokenizer.json"):
+        if not (folder / name).is_file():
+            raise missing_in_folder(folder, name)
+
+    session = _session(str(folder / "model.onnx"), threads=threads)
+
+    def load() -> Loaded:
+        return session, _tokenizer(folder / "tokenizer.json")
+
+    dimensions = session.get_outputs()[0].shape[-1]
+    if not isinstance(dimensions, int):
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        dimensions = int(config["hidden_size"])
+    version = sha256_of(folder / "model.onnx")[:8]
+    return OnnxEmbedder(load, model_id=f"{folder.name}/onnx@{version}", dimensions=dimensions)
+
+
+def _sentence_vectors(
+    session: Any, wanted: Sequence[str], ids: npt.NDArray[np.int64], mask: npt.NDArray[np.int64]
+) -> Vectors:
+    feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+    output = session.run(None, {name: feeds[name] for name in wanted if name in feeds})[0]
+    if output.ndim == 3:
+        output = (output * mask[:, :, None]).sum(axis=1) / np.maximum(mask.sum(axis=1), 1)[:, None]
+    norms = np.linalg.norm(output, axis=1, keepdims=True)
+    return np.asarray(output / np.maximum(norms, 1e-12), dtype=np.float32)
+
+
+def _tokenizer(path: Path) -> Tokenizer:
+    from tokenizers import Tokenizer
+
+    # The tokenizer's own threads would fight ONNX Runtime's for the same cores.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(MAX_TOKENS)
+    return tokenizer
+
+
+def _session(
+    model: str | bytes,
+    *,
+    threads: int | None,
+    weights: dict[str, npt.NDArray[np.float32]] | None = None,
+) -> onnxruntime.InferenceSession:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    if threads:
+        options.intra_op_num_threads = threads
+    if weights:
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
+        options.add_external_initializers(list(weights), values)
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def _minilm_session(folder: Path, *, threads: int | None) -> onnxruntime.InferenceSession:
+    data = files("closeloop.models") / "data"
+    mapping = json.loads((data / "minilm_weights_map.json").read_text(encoding="utf-8"))
+    tensors = read_safetensors(folder / "model.safetensors")
+    weights = {
+        name: np.ascontiguousarray(tensors[source].T) if transposed else tensors[source]
+        for name, (source, transposed) in mapping.items()
+    }
+    graph = (data / "minilm_graph.onnx").read_bytes()
+    return _session(graph, threads=threads, weights=weights)

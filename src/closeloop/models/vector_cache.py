@@ -1,0 +1,192 @@
+"""A write-once cache of vectors by model and text, so that each distinct text is embedded once."""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import xxhash
+
+from closeloop.ports import Embedder, Progress, Vectors
+
+MAGIC = b"CLV1"
+HEADER = struct.Struct("<4sII")
+HASH = np.dtype([("high", ">u8"), ("low", ">u8")])
+SEGMENT_TEXTS = 2_048
+"""A killed run loses at most so many vectors."""
+MAX_SEGMENTS = 48
+
+Hashes = npt.NDArray[np.void]
+
+
+class VectorCache:
+    """Vectors of one model in a folder of segment files, each complete or absent.
+
+    A segment is a header (magic, texts, dimensions), the texts' sorted hashes, and the vectors.
+    It is written beside its place and then renamed, so a killed write leaves nothing that is
+    read. Hashes are read when the cache is first asked; vectors stay on disk, mapped into memory.
+    """
+
+    def __init__(self, folder: Path, *, dimensions: int) -> None:
+        self._folder = folder
+        self._dimensions = dimensions
+        self._index: Hashes | None = None
+        self._places: npt.NDArray[np.int64] = np.empty((0, 2), np.int64)
+        self._segments: list[Path] = []
+        self._vectors: list[Vectors] = []
+
+    def get(self, hashes: Hashes) -> tuple[Vectors, npt.NDArray[np.bool_]]:
+        """Return a vector for each hash (zeros where unknown), and which are known."""
+        if self._index is None:
+            self._load()
+        assert self._index is not None
+        vectors = np.zeros((len(hashes), self._dimensions), np.float32)
+        known = np.zeros(len(hashes), np.bool_)
+        if not len(self._index) or not len(hashes):
+            return vectors, known
+        position = np.minimum(np.searchsorted(self._index, hashes), len(self._index) - 1)
+        known = self._index[position] == hashes
+        segment, row = self._places[position].T
+        for number in np.unique(segment[known]):
+            mine = known & (segment == number)
+            vectors[mine] = self._vectors[number][row[mine]]
+        return vectors, known
+
+    def put(self, hashes: Hashes, vectors: Vectors) -> None:
+        """Add vectors; a hash that is there already keeps the vector it has."""
+        _, known = self.get(hashes)
+        fresh, first = np.unique(hashes[~known], return_index=True)
+        if not len(fresh):
+            return
+        self._write(fresh, np.ascontiguousarray(vectors[~known][first], np.float32))
+        if len(self._segments) >= MAX_SEGMENTS:
+            self._compact(keep=None)
+        self._index = None
+
+    def forget(self, hashes: Hashes) -> int:
+        """Remove the vectors of these texts from disk; return how many there were."""
+        _, known = self.get(hashes)
+        if known.any():
+            assert self._index is not None
+            self._compact(keep=~np.isin(self._index, hashes[known]))
+            self._index = None
+        return len(np.unique(hashes[known]))
+
+    def _load(self) -> None:
+        self._segments = sorted(self._folder.glob("*.seg")) if self._folder.is_dir() else []
+        self._vectors, indexes, places = [], [], []
+        for path in list(self._segments):
+            held = _read(path, self._dimensions)
+            if held is None:
+                self._segments.remove(path)
+                continue
+            number = len(self._vectors)
+            self._vectors.append(held[1])
+            indexes.append(held[0])
+            rows = np.arange(len(held[0]))
+            places.append(np.stack([np.full(len(rows), number), rows], axis=1))
+        index = np.concatenate(indexes) if indexes else np.empty(0, HASH)
+        # Two processes may have embedded the same text: the first segment by name counts.
+        self._index, first = np.unique(index, return_index=True)
+        self._places = (np.concatenate(places) if places else self._places[:0])[first]
+
+    def _compact(self, *, keep: npt.NDArray[np.bool_] | None) -> None:
+        self._load()
+        assert self._index is not None
+        hashes = self._index if keep is None else self._index[keep]
+        vectors, _ = self.get(hashes)
+        old = list(self._segments)
+        written = self._write(hashes, vectors) if len(hashes) else None
+        for path in old:
+            if path != written:
+                path.unlink(missing_ok=True)
+
+    def _write(self, hashes: Hashes, vectors: Vectors) -> Path:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        body = hashes.tobytes() + vectors.tobytes()
+        # Named by content: the same texts again (after a kill, or by two runs) are one file.
+        name = xxhash.xxh3_64_hexdigest(body)
+        path = self._folder / f"{name}.seg"
+        partial = self._folder / f"{name}.{os.getpid()}.partial"
+        with partial.open("wb") as file:
+            file.write(HEADER.pack(MAGIC, len(hashes), self._dimensions) + body)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+        if path not in self._segments:
+            self._segments.append(path)
+        return path
+
+
+class CachedEmbedder:
+    """An embedder that asks its model only for texts it has never seen.
+
+    Where all texts are known, the model is not loaded.
+    """
+
+    def __init__(self, embedder: Embedder, folder: Path) -> None:
+        self._embedder = embedder
+        place = re.sub(r"[^A-Za-z0-9.-]+", "_", embedder.model_id)
+        self._cache = VectorCache(folder / place, dimensions=embedder.dimensions)
+
+    @property
+    def model_id(self) -> str:
+        """Name and version of the model."""
+        return self._embedder.model_id
+
+    @property
+    def dimensions(self) -> int:
+        """Length of a vector's row."""
+        return self._embedder.dimensions
+
+    def embed(self, texts: Sequence[str], *, progress: Progress | None = None) -> Vectors:
+        """Return one row a text, float32 [len(texts), dimensions]."""
+        hashes = hashes_of(texts)
+        vectors, known = self._cache.get(hashes)
+        if progress is not None and known.any():
+            progress.advance(int(known.sum()))
+        missing = np.flatnonzero(~known)
+        # Long texts take longer: sorting lets each segment run in batches of like length.
+        missing = np.array(sorted(missing.tolist(), key=lambda i: (len(texts[i]), i)), np.int64)
+        for start in range(0, len(missing), SEGMENT_TEXTS):
+            rows = missing[start : start + SEGMENT_TEXTS]
+            _, first, back = np.unique(hashes[rows], return_index=True, return_inverse=True)
+            made = self._embedder.embed([texts[i] for i in rows[first]])
+            vectors[rows] = made[back]
+            self._cache.put(hashes[rows][first], made)
+            if progress is not None:
+                progress.advance(len(rows))
+        return vectors
+
+    def forget(self, text_hashes: Iterable[str]) -> int:
+        """Remove texts (xxh3-128, 32 hex digits each) from the cache; return how many there were."""
+        digests = b"".join(bytes.fromhex(h) for h in sorted(set(text_hashes)))
+        return self._cache.forget(np.frombuffer(digests, HASH))
+
+
+def _read(path: Path, dimensions: int) -> tuple[Hashes, Vectors] | None:
+    size = path.stat().st_size
+    if size < HEADER.size:
+        return None
+    with path.open("rb") as file:
+        magic, count, width = HEADER.unpack(file.read(HEADER.size))
+        if (
+            magic != MAGIC
+            or width != dimensions
+            or size != HEADER.size + count * (HASH.itemsize + 4 * width)
+        ):
+            return None
+        hashes = np.frombuffer(file.read(count * HASH.itemsize), HASH)
+    start = HEADER.size + count * HASH.itemsize
+    return hashes, np.memmap(path, np.float32, "r", offset=start, shape=(count, width))
+
+
+def hashes_of(texts: Sequence[str]) -> Hashes:
+    """Return the xxh3-128 of each text, as silver.feedback.text_hash has it."""
+    digests = b"".join(xxhash.xxh3_128_digest(t.encode("utf-8", "surrogatepass")) for t in texts)
+    return np.frombuffer(digests, HASH)
