@@ -16,7 +16,7 @@ from closeloop.ports import Embedder, Progress, Vectors
 
 MAGIC = b"CLV1"
 HEADER = struct.Struct("<4sII")
-HASH = np.dtype([("high", ">u8"), ("low", ">u8")])
+HASH = np.dtype([("first", "<u8"), ("second", "<u8")])
 SEGMENT_TEXTS = 2_048
 """A killed run loses at most so many vectors."""
 MAX_SEGMENTS = 48
@@ -49,7 +49,9 @@ class VectorCache:
         known = np.zeros(len(hashes), np.bool_)
         if not len(self._index) or not len(hashes):
             return vectors, known
-        position = np.minimum(np.searchsorted(self._index, hashes), len(self._index) - 1)
+        # The first half finds the place (fast on integers), the second half makes it sure.
+        place = np.searchsorted(self._index["first"], hashes["first"])
+        position = np.minimum(place, len(self._index) - 1)
         known = self._index[position] == hashes
         segment, row = self._places[position].T
         for number in np.unique(segment[known]):
@@ -60,9 +62,9 @@ class VectorCache:
     def put(self, hashes: Hashes, vectors: Vectors) -> None:
         """Add vectors; a hash that is there already keeps the vector it has."""
         _, known = self.get(hashes)
-        fresh, first = np.unique(hashes[~known], return_index=True)
-        if not len(fresh):
+        if known.all():
             return
+        fresh, first = _distinct(hashes[~known])
         self._write(fresh, np.ascontiguousarray(vectors[~known][first], np.float32))
         if len(self._segments) >= MAX_SEGMENTS:
             self._compact(keep=None)
@@ -73,9 +75,9 @@ class VectorCache:
         _, known = self.get(hashes)
         if known.any():
             assert self._index is not None
-            self._compact(keep=~np.isin(self._index, hashes[known]))
+            self._compact(keep=~np.isin(self._index["first"], hashes["first"][known]))
             self._index = None
-        return len(np.unique(hashes[known]))
+        return len(_distinct(hashes[known])[0])
 
     def _load(self) -> None:
         self._segments = sorted(self._folder.glob("*.seg")) if self._folder.is_dir() else []
@@ -92,7 +94,7 @@ class VectorCache:
             places.append(np.stack([np.full(len(rows), number), rows], axis=1))
         index = np.concatenate(indexes) if indexes else np.empty(0, HASH)
         # Two processes may have embedded the same text: the first segment by name counts.
-        self._index, first = np.unique(index, return_index=True)
+        self._index, first = _distinct(index)
         self._places = (np.concatenate(places) if places else self._places[:0])[first]
 
     def _compact(self, *, keep: npt.NDArray[np.bool_] | None) -> None:
@@ -155,10 +157,11 @@ class CachedEmbedder:
         missing = np.array(sorted(missing.tolist(), key=lambda i: (len(texts[i]), i)), np.int64)
         for start in range(0, len(missing), SEGMENT_TEXTS):
             rows = missing[start : start + SEGMENT_TEXTS]
-            _, first, back = np.unique(hashes[rows], return_index=True, return_inverse=True)
-            made = self._embedder.embed([texts[i] for i in rows[first]])
-            vectors[rows] = made[back]
-            self._cache.put(hashes[rows][first], made)
+            wanted: dict[str, int] = {}
+            places = [wanted.setdefault(texts[i], len(wanted)) for i in rows]
+            made = self._embedder.embed(list(wanted))
+            vectors[rows] = made[places]
+            self._cache.put(hashes[rows], vectors[rows])
             if progress is not None:
                 progress.advance(len(rows))
         return vectors
@@ -167,6 +170,16 @@ class CachedEmbedder:
         """Remove texts (xxh3-128, 32 hex digits each) from the cache; return how many there were."""
         digests = b"".join(bytes.fromhex(h) for h in sorted(set(text_hashes)))
         return self._cache.forget(np.frombuffer(digests, HASH))
+
+
+def _distinct(hashes: Hashes) -> tuple[Hashes, npt.NDArray[np.int64]]:
+    """Return the distinct hashes in order of their first half, and where each came first.
+
+    Two texts that share 64 bits (1 in 10^7 caches of a million) count as one; then the later one
+    is never found in the cache and embedded anew each time.
+    """
+    _, first = np.unique(hashes["first"], return_index=True)
+    return hashes[first], first
 
 
 def _read(path: Path, dimensions: int) -> tuple[Hashes, Vectors] | None:
