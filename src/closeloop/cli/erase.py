@@ -14,6 +14,7 @@ from closeloop.cli.person import by_option
 from closeloop.cli.session import open_workspace
 from closeloop.domain.feedback import feedback_id as id_of
 from closeloop.errors import UsageError
+from closeloop.models.vector_cache import CachedEmbedder
 from closeloop.ports import StepContext, only_if_in
 from closeloop.settings import duration
 from closeloop.stages import erase as erasing
@@ -88,13 +89,19 @@ def erase(
 def erase_feedback(
     workspace: Workspace, find: Find, *, request: str, by: str
 ) -> tuple[Erasure, list[str]]:
-    """Erase what `find` finds, in the tables first, then on disk; return what, and which backtests."""
+    """Erase what `find` finds, in tables, caches, backtests and on disk.
+
+    Returns what was erased, and the names of the backtests that were removed.
+    """
+    with workspace.step(erasing.NAME) as step:
+        hashes = erasing.text_hashes_of(step, find(step))
+    # Before the tables: killed after this, the command can be given again and finds all.
+    embedder = workspace.embedder()
+    if isinstance(embedder, CachedEmbedder):
+        embedder.forget(hashes)
     with workspace.step(erasing.NAME) as step:
         done = erasing.erase(step, find(step), by=by, request=request)
     backtests = _remove_backtests(workspace, done.feedback_ids)
-    forget = getattr(workspace, "forget_vectors", None)
-    if forget is not None:
-        forget(done.text_hashes)
     finish_earlier(workspace)
     return done, backtests
 

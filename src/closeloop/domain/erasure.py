@@ -16,8 +16,8 @@ REMOVED = "[removed on request]"
 """Stands where a customer's words stood."""
 
 SHORTEST_TEXT = 8
-"""Shorter texts ("ok", "too bad") are nobody's own words, and replacing them would garble others;
-where one is quoted, its review's id stands beside it and takes it along."""
+"""Shorter texts ("ok", "too bad") are nobody's own words, and replacing them wherever they occur
+would garble others' sentences: they go only where they stand in quotation marks."""
 
 SHOWN_ID = 8
 """People are shown at least this many characters of a feedback id, so a line may name one so."""
@@ -43,8 +43,9 @@ class Forgotten:
     def __post_init__(self) -> None:
         needles: dict[int, list[bytes]] = {}
         for part in sorted({p.strip() for t in self.texts for p in (t, *t.splitlines())}):
-            if len(part) >= SHORTEST_TEXT:
-                data = part.encode("utf-8", "surrogatepass")
+            wanted = part if len(part) >= SHORTEST_TEXT else f"“{part}”"
+            data = wanted.encode("utf-8", "surrogatepass")
+            if part and len(data) >= 8:
                 needles.setdefault(int.from_bytes(data[:8], "little"), []).append(data)
         object.__setattr__(self, "_marks", frozenset(i[:SHOWN_ID] for i in self.feedback_ids))
         object.__setattr__(self, "_needles", needles)

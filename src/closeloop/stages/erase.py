@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from closeloop.domain.erasure import Forgotten
 from closeloop.ports import StepContext, only_if_in
+from closeloop.stages.refine import DUPLICATES_STATE
 from closeloop.tables import (
     ASSIGNMENT,
     BRIEF,
@@ -29,6 +30,7 @@ from closeloop.tables import (
     TICKET,
     Table,
 )
+from closeloop.text.duplicates import DuplicateMemory
 from closeloop.text.tokens import author_key
 
 NAME = "erase"
@@ -42,11 +44,10 @@ UNFINISHED = "erase.unfinished"
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """What an erasure removed: rows by table, and the hashes under which vectors are cached."""
+    """What an erasure removed: feedback, and rows by table."""
 
     feedback_ids: tuple[str, ...]
     rows: dict[str, int]
-    text_hashes: tuple[str, ...]
 
     @property
     def total(self) -> int:
@@ -105,31 +106,42 @@ def ids_older_than(context: StepContext, moment: datetime) -> tuple[str, ...]:
     return tuple(sorted(old.column("id").to_pylist()))
 
 
+def text_hashes_of(context: StepContext, feedback_ids: Sequence[str]) -> tuple[str, ...]:
+    """Return the hashes under which vectors of the feedback's texts are cached.
+
+    A text that others wrote too keeps its vector: it is theirs as well.
+    """
+    rows = context.rows(FEEDBACK, columns=["feedback_id", "text_hash"])
+    mine = pc.is_in(rows.column("feedback_id"), value_set=pa.array(feedback_ids, pa.string()))
+    hashes = set(rows.filter(mine).column("text_hash").to_pylist())
+    others = set(rows.filter(pc.invert(mine)).column("text_hash").to_pylist())
+    return tuple(sorted(h for h in hashes - others if h))
+
+
 def erase(context: StepContext, feedback_ids: Sequence[str], *, by: str, request: str) -> Erasure:
     """Remove feedback from every table, brief, ticket and label; log that it was done, not what.
 
     `request` says how it was named (author, id, retention), never the name. Counts in series and
     signals stay: they are sums over many. So does the id in `duplicate_of` of others' texts, which
-    leads nowhere now: a rewritten row would go through the loop a second time. Once the step has
-    committed, the caller removes old files (`Engine.forget`) and cached vectors, and then calls
-    `finished` in a step of its own.
+    leads nowhere now: a rewritten row would go through the loop a second time.
+
+    The caller removes cached vectors before (`text_hashes_of`), and once the step has committed
+    old files (`Engine.forget`); then it calls `finished` in a step of its own.
     """
     ids = tuple(sorted(set(feedback_ids)))
     here = [only_if_in("feedback_id", ids)]
-    silver = context.rows(FEEDBACK, columns=["text", "text_hash"], where=here)
-    texts = {t for t in silver.column("text").to_pylist() if t}
-    hashes = {h for h in silver.column("text_hash").to_pylist() if h}
-    raw = context.rows(BRONZE_FEEDBACK, columns=["text"], where=here)
-    texts |= {t for t in raw.column("text").to_pylist() if t}
-    texts |= _quoted(context, frozenset(ids))
-    gone = Forgotten.of(feedback_ids=ids, texts=texts)
+    texts = _quoted(context, frozenset(ids))
+    for table in (FEEDBACK, BRONZE_FEEDBACK):
+        texts |= set(context.rows(table, columns=["text"], where=here).column("text").to_pylist())
+    words = sorted(t for t in texts if t)
+    gone = Forgotten.of(feedback_ids=ids, texts=words)
     rows = {table.full_name: _delete(context, table, ids) for table in KEYED}
     rows[THEME.full_name] = _rewrite(context, THEME, lambda r: _theme(r, gone))
     rows[SIGNAL.full_name] = _rewrite(context, SIGNAL, lambda r: _signal(r, gone))
     rows[BRIEF.full_name] = _rewrite(context, BRIEF, lambda r: _brief(r, gone))
     rows[TICKET.full_name] = _rewrite(context, TICKET, lambda r: _ticket(r, gone))
-    rows[STATE.full_name] = _drop_states(context, gone)
-    rows["operational database"] = context.ops.forget(feedback_ids=ids, texts=sorted(texts))
+    rows[STATE.full_name] = _clean_memory(context, ids) + _drop_states(context, gone)
+    rows["operational database"] = context.ops.forget(feedback_ids=ids, texts=words)
     rows = {name: number for name, number in rows.items() if number}
     context.put_state(UNFINISHED, json.dumps(sorted(_tables(rows))).encode())
     context.ops.audit(
@@ -140,10 +152,7 @@ def erase(context: StepContext, feedback_ids: Sequence[str], *, by: str, request
         at=context.now,
     )
     context.count("erased", len(ids))
-    # A text that others wrote too keeps its vector: it is theirs as well.
-    shared = context.rows(FEEDBACK, columns=["text_hash"], where=[only_if_in("text_hash", hashes)])
-    hashes -= set(shared.column("text_hash").to_pylist())
-    return Erasure(feedback_ids=ids, rows=rows, text_hashes=tuple(sorted(hashes)))
+    return Erasure(feedback_ids=ids, rows=rows)
 
 
 def unfinished(context: StepContext) -> tuple[str, ...]:
@@ -161,9 +170,9 @@ def _tables(rows: Mapping[str, int]) -> set[str]:
     return {name for name in rows if "." in name}
 
 
-def _quoted(context: StepContext, ids: Collection[str]) -> set[str]:
+def _quoted(context: StepContext, ids: Collection[str]) -> set[str | None]:
     """Return the excerpts of the feedback that briefs quote."""
-    found: set[str] = set()
+    found: set[str | None] = set()
     for facts in context.rows(BRIEF, columns=["facts"]).column("facts").to_pylist():
         sheet = json.loads(facts) if facts else {}
         for quotation in sheet.get("quotations", ()):
@@ -245,6 +254,19 @@ def _about(value: Any, gone: Forgotten) -> bool:
             cited
         )
     return False
+
+
+def _clean_memory(context: StepContext, ids: Sequence[str]) -> int:
+    """Take the texts out of what refine compares new texts with; return how many memories changed."""
+    where = [("name", "=", DUPLICATES_STATE)]
+    changed = 0
+    for scope in context.rows(STATE, columns=["scope"], where=where).column("scope").to_pylist():
+        memory = DuplicateMemory.from_bytes(context.state(DUPLICATES_STATE, scope=scope))
+        kept = memory.forget(ids)
+        if kept.size < memory.size:
+            context.put_state(DUPLICATES_STATE, kept.to_bytes(), scope=scope)
+            changed += 1
+    return changed
 
 
 def _drop_states(context: StepContext, gone: Forgotten) -> int:

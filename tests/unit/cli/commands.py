@@ -86,7 +86,7 @@ def _row(names: list[str], feedback_id: str) -> dict[str, Any]:
         "author": "Asha" if feedback_id == MINE else "Bob",
         "text": WORDS[feedback_id],
         "payload": json.dumps({"text": WORDS[feedback_id]}),
-        "text_hash": f"hash-{feedback_id}",
+        "text_hash": feedback_id * 2,
         "masker": "1",
         "event_time": AT,
         "ingested_at": AT,

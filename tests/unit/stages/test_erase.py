@@ -6,10 +6,12 @@ import json
 import zlib
 from datetime import timedelta
 
+import pyarrow as pa
 import pytest
 
 from closeloop.domain.review import Label, LabelKind
 from closeloop.stages import erase
+from closeloop.stages.refine import DUPLICATES_STATE
 from closeloop.tables import (
     ASSIGNMENT,
     AUDIT,
@@ -28,6 +30,7 @@ from closeloop.tables import (
 from closeloop.testing.context import InMemoryContext
 from closeloop.testing.example_rows import AT, brief_row, signal_row
 from closeloop.testing.store_contract import example_ticket
+from closeloop.text.duplicates import DuplicateMemory
 
 MINE, OTHER = "aaaaaaaa11112222", "bbbbbbbb11112222"
 WORDS = "money is gone and payment failed"
@@ -97,7 +100,6 @@ def test_nothing_of_the_person_is_left_in_any_layer(context: InMemoryContext) ->
     assert WORDS in everything(context)
     done = erase.erase(context, erase.ids_of_author(context, "asha r."), by="mia", request="author")
     assert done.feedback_ids == (MINE,)
-    assert done.text_hashes == (f"hash-{MINE}",)
     left = everything(context)
     for trace in (WORDS, MINE, "Asha", "money is gone"):
         assert trace not in left
@@ -129,11 +131,12 @@ def test_that_it_was_done_is_logged_without_what_it_was(context: InMemoryContext
 
 
 def test_a_vector_that_others_share_is_kept(context: InMemoryContext) -> None:
+    assert erase.text_hashes_of(context, [MINE]) == (f"hash-{MINE}",)
     context.append(
         FEEDBACK,
         FEEDBACK.from_rows([{"feedback_id": "x", "revision": 1, "text_hash": f"hash-{MINE}"}]),
     )
-    assert erase.erase(context, [MINE], by="mia", request="id").text_hashes == ()
+    assert erase.text_hashes_of(context, [MINE]) == ()
 
 
 def test_rows_that_stay_are_not_new_to_any_step(context: InMemoryContext) -> None:
@@ -171,3 +174,26 @@ def test_every_spelling_of_one_author_is_found(context: InMemoryContext, spellin
 
 def test_an_unknown_author_has_nothing(context: InMemoryContext) -> None:
     assert erase.ids_of_author(context, "Nobody") == ()
+
+
+def test_refine_no_longer_compares_with_the_text(context: InMemoryContext) -> None:
+    memory = DuplicateMemory()
+    memory.link(
+        feedback_ids=pa.array([MINE, OTHER]),
+        texts=pa.array(
+            [
+                f"{WORDS} three days ago in the evening",
+                "upi does not work since the last update came",
+            ]
+        ),
+        times=pa.array([AT, AT], pa.timestamp("us", tz="UTC")),
+        authors=pa.array(["a", "b"]),
+    )
+    context.put_state(DUPLICATES_STATE, memory.to_bytes(), scope="shop-app")
+    context.next_pass()
+    erase.erase(context, [MINE], by="mia", request="id")
+    blob = context.next_pass().state(DUPLICATES_STATE, scope="shop-app")
+    assert blob is not None
+    table = pa.ipc.open_stream(blob).read_all()
+    assert table.column("feedback_id").to_pylist() == [OTHER]
+    assert "money" not in str(table.to_pylist())
