@@ -1,0 +1,306 @@
+"""Refines feedback: each new bronze row becomes a revision, is quarantined, or is superseded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from closeloop.domain.configuration import Configuration
+from closeloop.domain.feedback import QuarantineReason
+from closeloop.errors import redact
+from closeloop.ports import StepContext
+from closeloop.stages.refine_revisions import CURED, EXISTING, assign_revisions
+from closeloop.stages.refine_rows import RowRefiner
+from closeloop.tables import BRONZE_FEEDBACK, FEEDBACK, QUARANTINE, SUPERSEDED, Table
+from closeloop.text.duplicates import DuplicateMemory
+from closeloop.text.language import LanguageGate
+
+NAME = "refine"
+
+GATE_STATE = "language_gate"
+DUPLICATES_STATE = "duplicates"
+
+_MANY_IDS = 5_000
+"""From so many ids on, reading a column whole is cheaper than asking for them."""
+_SLICE = 250_000
+"""Rows refined at a time: bounds the memory of a first run over years of history."""
+_REASONS = frozenset(reason.value for reason in QuarantineReason)
+
+
+def run(context: StepContext) -> None:
+    """Refine the bronze rows that are new; each ends in exactly one of three tables."""
+    bronze = context.new_rows(BRONZE_FEEDBACK)
+    if bronze.num_rows == 0:
+        return
+    context.progress.start(NAME, total=bronze.num_rows)
+    for start in range(0, bronze.num_rows, _SLICE):
+        rows = bronze.slice(start, _SLICE)
+        _refine(context, rows)
+        context.progress.advance(rows.num_rows)
+    context.progress.finish()
+
+
+def retry_quarantine(context: StepContext, reasons: Sequence[str] = ()) -> int:
+    """Refine quarantined rows again under today's configuration; return how many got out.
+
+    `reasons` are values of QuarantineReason, none for all. A row that still can't be used stays,
+    with today's reason. What the reader of the file could not read stays: that row has to be
+    delivered again.
+    """
+    where = (("reason", "in", sorted(set(reasons))),) if reasons else ()
+    waiting = context.rows(QUARANTINE, columns=["bronze_id"], where=where)["bronze_id"]
+    if len(waiting) == 0:
+        return 0
+    bronze = _rows_of_ids(context, BRONZE_FEEDBACK, None, "bronze_id", waiting)
+    if bronze.num_rows == 0:
+        return 0
+    context.delete(QUARANTINE, (("bronze_id", "in", bronze["bronze_id"].to_pylist()),))
+    return int(bronze.num_rows) - _refine(context, bronze)
+
+
+def _refine(context: StepContext, bronze: pa.Table) -> int:
+    """Put each row where it belongs; return how many were quarantined."""
+    faults = row_faults(bronze, config=context.config, now=context.now)
+    usable = pc.is_null(faults)
+    refined = context.map_batches(
+        RowRefiner(context.config, context.token_key),
+        bronze.drop_columns(["payload"]).filter(usable),
+    )
+    positions = np.flatnonzero(usable.to_numpy(zero_copy_only=False))
+    late_faults = refined["fault"].combine_chunks()
+    faults = pc.replace_with_mask(faults, usable, late_faults)
+    good = pc.is_null(late_faults)
+    positions = positions[good.to_numpy(zero_copy_only=False)]
+    written = _write_revisions(context, refined.filter(good))
+    cured = _cured_now(bronze, faults, positions)
+    quarantined = _quarantine(context, bronze, faults, cured)
+    _release_cured(context, bronze, positions, cured)
+    context.count("refined", written)
+    context.count("quarantined", quarantined)
+    return quarantined
+
+
+def row_faults(bronze: pa.Table, *, config: Configuration, now: datetime) -> pa.Array:
+    """Return "reason: detail" of bronze rows that can't be used, null for the others.
+
+    What the reader recorded comes first, then size, then time. An event may lie `max_future`
+    ahead (clock skew), and no text is found later, once texts are clean.
+    """
+    none = pa.scalar(None, pa.string())
+    limit = pa.scalar(now + config.max_future, pa.timestamp("us", tz="UTC"))
+    payload_bytes = pc.binary_length(bronze["payload"])
+    too_large = pc.fill_null(pc.greater(payload_bytes, config.max_payload_bytes), False)
+    event, updated = bronze["event_time"], bronze["updated_at"]
+    future = pc.or_kleene(pc.greater(event, limit), pc.greater(updated, limit))
+    future = pc.fill_null(future, False)
+    shown = pc.coalesce(bronze["event_time_raw"], event.cast(pa.string()))
+    faults = pc.coalesce(
+        bronze["defect"],
+        pc.if_else(
+            too_large,
+            f"{QuarantineReason.PAYLOAD_TOO_LARGE}: over {config.max_payload_bytes} bytes",
+            none,
+        ),
+        pc.if_else(pc.is_null(event), f"{QuarantineReason.NO_TIME}: the row has no time", none),
+    )
+    faults = faults.combine_chunks()
+    rows = np.flatnonzero(pc.and_(future, pc.is_null(faults)).to_numpy(zero_copy_only=False))
+    if len(rows):
+        described = [
+            f"{QuarantineReason.FUTURE_TIME}: {redact(value)} is after {now:%Y-%m-%d %H:%M} UTC"
+            for value in shown.take(pa.array(rows)).to_pylist()
+        ]
+        mask = np.zeros(len(faults), dtype=np.bool_)
+        mask[rows] = True
+        faults = pc.replace_with_mask(faults, pa.array(mask), pa.array(described, pa.string()))
+    return faults
+
+
+def _write_revisions(context: StepContext, refined: pa.Table) -> int:
+    """Append what is new as revisions, note what is superseded; return the revisions written."""
+    if refined.num_rows == 0:
+        return 0
+    ids = refined["feedback_id"]
+    existing = _rows_of_ids(context, FEEDBACK, EXISTING, "feedback_id", ids)
+    revisions = assign_revisions(refined, existing)
+    fresh = revisions.numbers > 0
+    if not fresh.all():
+        old = refined.filter(pa.array(~fresh)).select(["bronze_id", "feedback_id"])
+        reasons = [reason for reason in revisions.reasons if reason is not None]
+        _supersede(context, old.append_column("reason", pa.array(reasons, pa.string())))
+    rows = refined.append_column("revision", pa.array(revisions.numbers)).filter(pa.array(fresh))
+    if rows.num_rows == 0:
+        return 0
+    rows = _with_language(context, rows)
+    rows = _with_links(context, rows)
+    context.append(FEEDBACK, FEEDBACK.conform(rows))
+    return int(rows.num_rows)
+
+
+def _with_language(context: StepContext, rows: pa.Table) -> pa.Table:
+    """Return the rows with the languages that their sources do not bear out set to unknown."""
+    gate = LanguageGate.from_bytes(context.state(GATE_STATE))
+    columns = {
+        "sources": rows["source"].combine_chunks(),
+        "languages": rows["language"].combine_chunks(),
+        "confidences": rows["language_confidence"].combine_chunks(),
+        "words": rows["words"].combine_chunks(),
+    }
+    after = gate.after(**columns)
+    if after != gate:
+        context.put_state(GATE_STATE, after.to_bytes())
+    languages = after.apply(**columns, gated=rows["gated"].combine_chunks())
+    return rows.set_column(rows.schema.get_field_index("language"), "language", languages)
+
+
+def _with_links(context: StepContext, rows: pa.Table) -> pa.Table:
+    """Return the rows with duplicate_of, campaign_id and trust.
+
+    trust = the source's trust / (1 + near copies that the same author has sent before within 14
+    days): the second copy counts half, the tenth a tenth. Copies of other authors keep their
+    weight; that they are copies is in duplicate_of and campaign_id.
+    """
+    duplicate_of = np.full(rows.num_rows, None, dtype=object)
+    campaign_id = np.full(rows.num_rows, None, dtype=object)
+    repeats = np.zeros(rows.num_rows, dtype=np.float64)
+    encoded = pc.dictionary_encode(rows["product"].combine_chunks())
+    of_product = encoded.indices.to_numpy()
+    for code, product in enumerate(encoded.dictionary.to_pylist()):
+        positions = np.flatnonzero(of_product == code)
+        held = context.state(DUPLICATES_STATE, scope=product)
+        memory = DuplicateMemory.from_bytes(held)
+        links = memory.link(**_comparison(rows.take(pa.array(positions))))
+        duplicate_of[positions] = links.duplicate_of
+        campaign_id[positions] = links.campaign_id
+        repeats[positions] = links.repeats
+        if links.remembered:
+            context.put_state(DUPLICATES_STATE, memory.to_bytes(), scope=product)
+    sources = pc.dictionary_encode(rows["source"].combine_chunks())
+    trusts = [context.config.source(name).trust for name in sources.dictionary.to_pylist()]
+    of_source = np.array(trusts, dtype=np.float64)[sources.indices.to_numpy()]
+    copies = sum(1 for value in duplicate_of if value is not None)
+    context.count("duplicates", copies)
+    rows = rows.append_column("duplicate_of", pa.array(duplicate_of, pa.string()))
+    rows = rows.append_column("campaign_id", pa.array(campaign_id, pa.string()))
+    return rows.append_column("trust", pa.array(of_source / (1.0 + repeats)))
+
+
+def _comparison(rows: pa.Table) -> dict[str, pa.Array]:
+    names = {"feedback_ids": "feedback_id", "texts": "text", "times": "event_time"}
+    named = {key: rows[column].combine_chunks() for key, column in names.items()}
+    return named | {"authors": rows["author_key"].combine_chunks()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    reason: str
+    detail: str
+
+
+def _fault(text: str) -> _Fault:
+    reason, _, detail = text.partition(":")
+    if reason.strip() in _REASONS:
+        return _Fault(reason.strip(), detail.strip())
+    return _Fault(QuarantineReason.MALFORMED_ROW.value, text)
+
+
+def _cured_now(bronze: pa.Table, faults: pa.Array, good: Any) -> set[int]:
+    """Return the faulty rows of this pass that a good row of the same feedback follows."""
+    bad = np.flatnonzero(pc.is_valid(faults).to_numpy(zero_copy_only=False))
+    if len(bad) == 0 or len(good) == 0:
+        return set()
+    ids = bronze["feedback_id"].combine_chunks()
+    bad_ids = ids.take(pa.array(bad))
+    good_ids = ids.take(pa.array(good))
+    shared = pc.is_in(good_ids, value_set=bad_ids).to_numpy(zero_copy_only=False)
+    shared_ids = good_ids.filter(pa.array(shared)).to_pylist()
+    last_good = dict(zip(shared_ids, good[shared].tolist(), strict=True))
+    return {
+        position
+        for position, feedback_id in zip(bad.tolist(), bad_ids.to_pylist(), strict=True)
+        if last_good.get(feedback_id, -1) > position
+    }
+
+
+def _quarantine(context: StepContext, bronze: pa.Table, faults: pa.Array, cured: set[int]) -> int:
+    rows = np.flatnonzero(pc.is_valid(faults).to_numpy(zero_copy_only=False))
+    rows = np.array([row for row in rows.tolist() if row not in cured], dtype=np.int64)
+    if len(rows) == 0:
+        return 0
+    picked = pa.array(rows)
+    described = [_fault(text) for text in faults.take(picked).to_pylist()]
+    kept = bronze.take(picked).select(
+        [
+            "bronze_id",
+            "feedback_id",
+            "source",
+            "source_id",
+            "payload",
+            "file",
+            "line",
+            "ingested_at",
+        ]
+    )
+    kept = kept.append_column("reason", pa.array([f.reason for f in described], pa.string()))
+    kept = kept.append_column("detail", pa.array([f.detail for f in described], pa.string()))
+    context.merge(QUARANTINE, QUARANTINE.conform(kept))
+    return len(rows)
+
+
+def _release_cured(context: StepContext, bronze: pa.Table, good: Any, cured_now: set[int]) -> None:
+    """Move quarantined rows that a good row corrects, of this pass or an earlier one."""
+    if cured_now:
+        rows = bronze.take(pa.array(sorted(cured_now))).select(["bronze_id", "feedback_id"])
+        _supersede(context, _with_reason(rows, CURED))
+    if len(good) == 0:
+        return
+    corrected = bronze["feedback_id"].take(pa.array(good))
+    waiting = _rows_of_ids(
+        context, QUARANTINE, ("bronze_id", "feedback_id", "ingested_at"), "feedback_id", corrected
+    )
+    if waiting.num_rows == 0:
+        return
+    # A row that was delivered after the good one is no mistake that the good one corrects.
+    own = pa.table({"feedback_id": corrected, "at": bronze["ingested_at"].take(pa.array(good))})
+    newest = own.group_by("feedback_id").aggregate([("at", "max")])
+    at = dict(zip(newest["feedback_id"].to_pylist(), newest["at_max"].to_pylist(), strict=True))
+    now_bad = set(bronze["bronze_id"].to_pylist()) if waiting.num_rows else set()
+    released = [
+        row
+        for row in waiting.to_pylist()
+        if row["bronze_id"] not in now_bad and row["ingested_at"] <= at[row["feedback_id"]]
+    ]
+    if released:
+        rows = pa.Table.from_pylist(released).select(["bronze_id", "feedback_id"])
+        _supersede(context, _with_reason(rows, CURED))
+        context.delete(QUARANTINE, (("bronze_id", "in", rows["bronze_id"].to_pylist()),))
+
+
+def _with_reason(rows: pa.Table, reason: str) -> pa.Table:
+    return rows.append_column("reason", pa.array([reason] * rows.num_rows, pa.string()))
+
+
+def _supersede(context: StepContext, rows: pa.Table) -> None:
+    context.merge(SUPERSEDED, SUPERSEDED.conform(rows))
+    context.count("superseded", rows.num_rows)
+
+
+def _rows_of_ids(
+    context: StepContext,
+    table: Table,
+    columns: Sequence[str] | None,
+    key: str,
+    ids: pa.ChunkedArray,
+) -> pa.Table:
+    """Return the rows of a table whose key is among the ids."""
+    wanted = pc.unique(ids)
+    if len(wanted) <= _MANY_IDS:
+        return context.rows(table, columns=columns, where=((key, "in", wanted.to_pylist()),))
+    rows = context.rows(table, columns=columns)
+    return rows.filter(pc.is_in(rows[key], value_set=wanted))

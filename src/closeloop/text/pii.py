@@ -1,0 +1,271 @@
+"""Masks personal data: one quick look over all rows, a careful rewrite of the few it picks."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from closeloop.domain.configuration import PiiRule
+from closeloop.errors import SettingsError, redact
+from closeloop.text.pii_rules import DIGIT, GUARDS, MASKER_VERSION, RULES, Rule
+from closeloop.text.tokens import ascii_digits, joinable_token
+
+__all__ = ["MASKER_VERSION", "Masked", "Masker", "Span", "custom_rule", "masker_version"]
+
+# What a rule or the regular expression engine can raise over a hostile text; each fails closed.
+_FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+# A second, independent look over what was let through: none of these may be left in a text.
+_RESIDUE = r"[0-9A-Za-z._%+\-]@[0-9A-Za-z\-]+\.[A-Za-z]{2,}"
+
+_TOKEN_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,30}")
+_OWN_TOKENS = frozenset(rule.token for rule in RULES)
+
+KnownValues = tuple[tuple[str, str], ...]
+"""(token, value) pairs that a row names in columns of its own, such as its order number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch [start, end) of the text (in characters), and the token that takes its place."""
+
+    start: int
+    end: int
+    token: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """Texts with their personal data replaced.
+
+    `faults` say what failed on a row (by position); such a row's text is null: it goes nowhere.
+    """
+
+    texts: pa.Array
+    faults: Mapping[int, str]
+    rewritten: int
+
+
+def custom_rule(rule: PiiRule) -> Rule:
+    """Return a workspace's own rule; it is asked of every text and takes precedence.
+
+    Raises SettingsError where the pattern does not compile, matches the empty text, or the token
+    is no name in capitals.
+    """
+    token = rule.token.strip("<>").upper()
+    if not _TOKEN_NAME.fullmatch(token):
+        raise SettingsError(
+            f"masking rule {redact(rule.name)} has the token {redact(rule.token)}",
+            hint="give a name of capitals, digits and underscores, such as MEMBER_ID",
+        )
+    try:
+        pattern = re.compile(rule.pattern)
+    except re.error as error:
+        raise SettingsError(
+            f"masking rule {redact(rule.name)}: the pattern {redact(rule.pattern)} is no regular "
+            f"expression ({error})",
+            hint="correct pii_rules in closeloop.yaml; the syntax is that of Python's re",
+        ) from error
+    if pattern.search(""):
+        raise SettingsError(
+            f"masking rule {redact(rule.name)}: the pattern {redact(rule.pattern)} matches nothing "
+            "at all as well",
+            hint="write the pattern so that it needs at least one character",
+        )
+    return Rule(rule.name, token, pattern, look=None, joinable=rule.joinable)
+
+
+def masker_version(rules: Sequence[PiiRule] = ()) -> str:
+    """Return the version that is stored with a text: the table's, and a hash of own rules."""
+    if not rules:
+        return MASKER_VERSION
+    own = "\x1e".join(f"{r.name}\x1f{r.pattern}\x1f{r.token}\x1f{r.joinable}" for r in rules)
+    return f"{MASKER_VERSION}+{hashlib.blake2b(own.encode(), digest_size=4).hexdigest()}"
+
+
+@dataclass(frozen=True)
+class Masker:
+    """Masks cleaned texts by a table of rules, the first rule that claims a stretch winning.
+
+    `key` is the workspace's secret key; the same value gets the same token under it, in every
+    batch. Texts that hold the literal form of a token ("<ORDER:…>") lose its brackets, so that
+    nobody can forge one.
+    """
+
+    key: bytes
+    rules: tuple[Rule, ...] = RULES
+    version: str = MASKER_VERSION
+    _forged: re.Pattern[str] = field(init=False, repr=False)
+    _forged_look: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Prepare what finds forged tokens."""
+        names = "|".join(sorted({rule.token for rule in self.rules} | _OWN_TOKENS))
+        object.__setattr__(self, "_forged_look", f"<(?:{names})[>:]")
+        object.__setattr__(self, "_forged", re.compile(rf"<({names})(:[0-9A-Fa-f]*)?>"))
+
+    @classmethod
+    def of(cls, *, key: bytes, own: Sequence[PiiRule] = ()) -> Masker:
+        """Return the masker of a workspace: its own rules first, then the table."""
+        rules = (*(custom_rule(rule) for rule in own), *RULES)
+        return cls(key=key, rules=rules, version=masker_version(own))
+
+    def look(self, texts: pa.Array) -> npt.NDArray[np.bool_]:
+        """Return which rules could find something, [texts, rules + 1]; the last is forged tokens.
+
+        RE2 over the Arrow buffers; looks that need a digit are asked of texts with digits only.
+        """
+        picked = np.zeros((len(texts), len(self.rules) + 1), dtype=np.bool_)
+        with_digit = np.flatnonzero(_matches(texts, DIGIT))
+        numeric = texts.take(pa.array(with_digit))
+        held: dict[tuple[str, bool], npt.NDArray[np.bool_]] = {}
+        for column, rule in enumerate((*self.rules, None)):
+            look = (self._forged_look,) if rule is None else rule.look
+            if look is None:
+                search = self.rules[column].pattern.search
+                picked[:, column] = [
+                    t is not None and bool(search(ascii_digits(t))) for t in texts.to_pylist()
+                ]
+                continue
+            needs_digit = look[0] == DIGIT
+            one = np.ones(len(numeric) if needs_digit else len(texts), dtype=np.bool_)
+            for pattern in look[1:] if needs_digit else look:
+                if (pattern, needs_digit) not in held:
+                    asked = numeric if needs_digit else texts
+                    held[pattern, needs_digit] = _matches(asked, pattern)
+                one &= held[pattern, needs_digit]
+            if needs_digit:
+                picked[with_digit, column] = one
+            else:
+                picked[:, column] = one
+        return picked
+
+    def find(
+        self,
+        text: str,
+        *,
+        known: Sequence[tuple[str, str]] = (),
+        rules: Iterable[int] | None = None,
+    ) -> list[Span]:
+        """Return what is to be masked, in order, without overlaps.
+
+        `known` are values that the row itself names as (token, value), such as its order number;
+        `rules` the positions of the rules to ask (all by default).
+        """
+        text = ascii_digits(text)
+        found: list[Span] = []
+        for match in self._forged.finditer(text):
+            _claim(found, Span(*match.span(), f"({match[1].lower()})", "literal token"))
+        for token, value in known:
+            for match in re.finditer(rf"(?<!\w){re.escape(value)}(?!\w)", text, re.IGNORECASE):
+                _claim(found, Span(*match.span(), self._known(token, value), "known value"))
+        asked = range(len(self.rules)) if rules is None else rules
+        guards: list[tuple[int, int]] | None = None
+        for rule in (self.rules[position] for position in asked if position < len(self.rules)):
+            for start, end in _candidates(rule, text):
+                if rule.guarded:
+                    guards = _guards(text) if guards is None else guards
+                    if any(start < g_end and g_start < end for g_start, g_end in guards):
+                        continue
+                _claim(found, Span(start, end, self._token(rule, text[start:end]), rule.name))
+        return sorted(found, key=lambda span: span.start)
+
+    def mask(
+        self,
+        text: str,
+        *,
+        known: Sequence[tuple[str, str]] = (),
+        rules: Iterable[int] | None = None,
+    ) -> str:
+        """Return the text with its personal data replaced by tokens; arguments as of find."""
+        pieces: list[str] = []
+        position = 0
+        for span in self.find(text, known=known, rules=rules):
+            pieces += (text[position : span.start], span.token)
+            position = span.end
+        return "".join((*pieces, text[position:]))
+
+    def mask_all(
+        self, texts: pa.Array, *, known: Mapping[int, KnownValues] | None = None
+    ) -> Masked:
+        """Mask cleaned texts; `known` are values that rows (by position) themselves name.
+
+        Fails closed: where a rule failed, or an e-mail address is left, the text is null and the
+        fault is named.
+        """
+        known = known or {}
+        asked = self.look(texts)
+        picked: npt.NDArray[np.bool_] = np.asarray(asked.any(axis=1))
+        picked[list(known)] = True
+        rows = np.flatnonzero(picked)
+        rewritten: list[str | None] = []
+        faults: dict[int, str] = {}
+        for row, text in zip(rows.tolist(), texts.take(pa.array(rows)).to_pylist(), strict=True):
+            try:
+                rules = np.flatnonzero(asked[row]).tolist()
+                rewritten.append(
+                    None if text is None else self.mask(text, known=known.get(row, ()), rules=rules)
+                )
+            except _FAULTS as fault:
+                rewritten.append(None)
+                faults[row] = f"the masker failed with {type(fault).__name__}"
+        masked = pc.replace_with_mask(texts, pa.array(picked), pa.array(rewritten, pa.string()))
+        left = _matches(masked, _RESIDUE)
+        if left.any():
+            masked = pc.if_else(pa.array(left), pa.scalar(None, pa.string()), masked)
+            faults |= {int(row): "an address is left after masking" for row in np.flatnonzero(left)}
+        return Masked(texts=masked, faults=faults, rewritten=len(rows))
+
+    def _token(self, rule: Rule, value: str) -> str:
+        if not rule.joinable:
+            return f"<{rule.token}>"
+        return joinable_token(rule.token, value, key=self.key)
+
+    def _known(self, token: str, value: str) -> str:
+        joins = any(rule.joinable for rule in self.rules if rule.token == token)
+        return joinable_token(token, value, key=self.key) if joins else f"<{token}>"
+
+
+def _matches(texts: pa.Array, pattern: str) -> npt.NDArray[np.bool_]:
+    found = pc.fill_null(pc.match_substring_regex(texts, pattern), False)
+    return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+
+def _guards(text: str) -> list[tuple[int, int]]:
+    return [m.span() for p, check in GUARDS for m in p.finditer(text) if not check or check(m)]
+
+
+def _candidates(rule: Rule, text: str) -> Iterator[tuple[int, int]]:
+    """Yield the stretches that a rule's pattern finds and its check accepts."""
+    group = "value" if "value" in rule.pattern.groupindex else 0
+    for match in rule.pattern.finditer(text):
+        if rule.check is not None and not rule.check(match):
+            continue
+        start, end = match.span(group)
+        stop = end if rule.end is None else rule.end(match)
+        if stop is not None and start < stop:
+            yield start, stop
+
+
+def _claim(found: list[Span], new: Span) -> None:
+    """Add a stretch unless an earlier claim covers it.
+
+    What reaches over an earlier claim goes under that claim's token, so that no part is left.
+    """
+    crossed = [span for span in found if span.start < new.end and new.start < span.end]
+    if any(span.start <= new.start and new.end <= span.end for span in crossed):
+        return
+    for span in crossed:
+        found.remove(span)
+    first = crossed[0] if crossed else new
+    start = min((span.start for span in crossed), default=new.start)
+    end = max((span.end for span in crossed), default=new.end)
+    found.append(Span(min(start, new.start), max(end, new.end), first.token, first.rule))

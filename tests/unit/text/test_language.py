@@ -1,0 +1,73 @@
+"""Languages, with unknown as an answer."""
+
+import pyarrow as pa
+import pytest
+
+from closeloop.text.language import UNKNOWN, LanguageGate, detect, detect_batch
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("good", "en"),
+        ("very nice app", "en"),
+        ("Goooood app", "en"),
+        ("The app crashes whenever I open the payment screen", "en"),
+        ("bahut accha app hai", "hi-Latn"),
+        ("paisa kat gaya lekin recharge nahi hua", "hi-Latn"),
+        ("bekar app", "hi-Latn"),
+        ("बहुत अच्छा", "hi"),
+        ("சூப்பர்", "ta"),
+        ("좋은 앱", "ko"),
+        ("とても良いアプリ", "ja"),
+        ("很好", "zh"),
+        ("очень хорошее приложение, всем советую", "ru"),
+        ("L'application ne fonctionne plus depuis la dernière mise à jour", "fr"),
+        ("Die App stürzt nach dem letzten Update ständig ab", "de"),
+        ("ok", UNKNOWN),
+        ("Hsavjo", UNKNOWN),
+        ("👍👍", UNKNOWN),
+        ("12345 !!", UNKNOWN),
+        ("<PHONE> <ORDER:0123456789abcdef>", UNKNOWN),
+        ("", UNKNOWN),
+    ],
+)
+def test_language(text: str, language: str) -> None:
+    answer = detect([text])[0]
+    assert (answer.language if answer.confidence >= 0.6 else UNKNOWN) == language
+
+
+def test_a_batch_answers_in_order_with_nulls_as_unknown() -> None:
+    answers = detect_batch(pa.array(["good", None, "बहुत अच्छा", "good"]))
+    assert answers.field("language").to_pylist() == ["en", UNKNOWN, "hi", "en"]
+
+
+def _gate_columns(rows: list[tuple[str, str, float, int]]) -> dict[str, pa.Array]:
+    sources, languages, confidences, words = zip(*rows, strict=True)
+    return {
+        "sources": pa.array(sources),
+        "languages": pa.array(languages),
+        "confidences": pa.array(confidences),
+        "words": pa.array(words),
+    }
+
+
+def test_a_language_that_a_source_has_not_shown_needs_more() -> None:
+    doubtful = [("play", "it", 0.7, 4)]
+    gated = pa.array([True])
+    empty = LanguageGate.from_bytes(None)
+    assert empty.apply(**_gate_columns(doubtful), gated=gated).to_pylist() == [UNKNOWN]
+    assert empty.apply(**_gate_columns([("play", "it", 0.85, 6)]), gated=gated).to_pylist() == [
+        "it"
+    ]
+    shown = empty.after(**_gate_columns([("play", "it", 0.95, 12)] * 5))
+    assert shown.apply(**_gate_columns(doubtful), gated=gated).to_pylist() == ["it"]
+    other = [("web", "it", 0.7, 4)]
+    assert shown.apply(**_gate_columns(other), gated=gated).to_pylist() == [UNKNOWN]
+
+
+def test_the_gate_is_remembered_and_stops_growing() -> None:
+    rows = [("play", "de", 0.95, 12)] * 7
+    once = LanguageGate.from_bytes(None).after(**_gate_columns(rows))
+    again = LanguageGate.from_bytes(once.to_bytes()).after(**_gate_columns(rows))
+    assert again.to_bytes() == once.to_bytes()
