@@ -1,0 +1,133 @@
+"""Imports users, orders and installs per hour or day into silver.exposure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+
+from closeloop.connectors.changes.reading import ImportReport, ImportRequest, ReadRow, read_rows
+from closeloop.connectors.intake.fields import EXPOSURE_FIELDS
+from closeloop.connectors.intake.request import IntakeStep
+from closeloop.errors import InputFileError, UsageError, redact
+from closeloop.tables import EXPOSURE
+
+PERIODS = ("hour", "day")
+FIGURES = ("users", "orders", "installs")
+
+Row = dict[str, Any]
+
+
+def import_exposure(
+    step: IntakeStep,
+    paths: Sequence[str | Path],
+    request: ImportRequest,
+    *,
+    period: str | None = None,
+) -> ImportReport:
+    """Merge the exposure of files into silver.exposure; the same figures again change nothing.
+
+    Without `period` and without such a column, rows are days where every time is a midnight (in
+    the declared zone), else hours. An hour starts on the hour in UTC; a day is the date in the
+    declared zone, kept as that date's midnight in UTC. Raises InputFileError where a file has
+    none of users, orders and installs.
+    """
+    if period is not None and period not in PERIODS:
+        raise UsageError(f"no period {redact(period)!r}", hint=f"one of {', '.join(PERIODS)}")
+    report = ImportReport()
+    rows = read_rows(paths, EXPOSURE_FIELDS, request, report)
+    _check_figures(report)
+    chosen = period or _period(rows, ZoneInfo(request.timezone))
+    made = [made for row in rows if (made := _exposure(row, step, request, chosen, report))]
+    _write(step, made, report)
+    return report
+
+
+def _check_figures(report: ImportReport) -> None:
+    for file, mapping in report.mappings:
+        if not any(mapping.column(name) for name in FIGURES):
+            columns = [f.column for f in mapping.fields] + list(mapping.left_over)
+            raise InputFileError(
+                f"{redact(file, keep=80)}: no column found for users, orders or installs; "
+                f"its columns: {', '.join(redact(c) for c in columns)}",
+                hint="give --map users=COLUMN, --map orders=COLUMN or --map installs=COLUMN",
+            )
+
+
+def _period(rows: Sequence[ReadRow], zone: ZoneInfo) -> str:
+    starts = [row.values["start"].astimezone(zone) for row in rows if row.values.get("start")]
+    return "hour" if any(s.hour or s.minute or s.second for s in starts) else "day"
+
+
+def _start(given: datetime, period: str, zone: ZoneInfo) -> datetime:
+    """Return the start of the hour in UTC, or of the day that the declared zone's calendar says."""
+    if period == "hour":
+        return given.replace(minute=0, second=0, microsecond=0)
+    day = given.astimezone(zone).date()
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def _exposure(
+    row: ReadRow, step: IntakeStep, request: ImportRequest, period: str, report: ImportReport
+) -> Row | None:
+    values = row.values
+    start = values.get("start")
+    said = str(values.get("period") or period).lower()
+    figures = {name: values.get(name) for name in FIGURES}
+    problem = row.problem
+    if problem is None and start is None:
+        problem = "no time of start"
+    if problem is None and said not in PERIODS:
+        problem = f"no period: {redact(said)!r}"
+    if problem is None and all(value is None for value in figures.values()):
+        problem = "neither users nor orders nor installs"
+    if problem is None and any(value is not None and value < 0 for value in figures.values()):
+        problem = "a figure below zero"
+    if problem is not None or start is None:
+        report.leave_out(row.file, row.line, problem or "no time of start")
+        return None
+    return {
+        "product": step.config.product_id(request.product or values.get("product")),
+        "version": values.get("version") or "",
+        "platform": (values.get("platform") or "").lower(),
+        "region": values.get("region") or "",
+        "start": _start(start, said, ZoneInfo(request.timezone)),
+        "period": said,
+        **figures,
+    }
+
+
+def _write(step: IntakeStep, made: Sequence[Row], report: ImportReport) -> None:
+    products = sorted({row["product"] for row in made})
+    held = {
+        _key(row): row
+        for row in step.rows(EXPOSURE, where=[("product", "in", products)]).to_pylist()
+    }
+    fresh: dict[tuple[Any, ...], Row] = {}
+    for row in made:
+        key = _key(row)
+        if key in fresh:
+            report.repeated += 1
+            fresh[key] = row
+            continue
+        before = held.get(key)
+        if before is not None and all(before[name] == row[name] for name in FIGURES):
+            report.unchanged += 1
+            continue
+        if before is None:
+            report.new += 1
+        else:
+            report.changed += 1
+        fresh[key] = row
+    if fresh:
+        schema = pa.schema([f for f in EXPOSURE.schema if f.name != "batch_id"])
+        step.merge(EXPOSURE, pa.Table.from_pylist(list(fresh.values()), schema=schema))
+    step.count("exposure", len(fresh))
+
+
+def _key(row: Row) -> tuple[Any, ...]:
+    return tuple(row[name] for name in EXPOSURE.key)
