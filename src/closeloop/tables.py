@@ -153,7 +153,7 @@ SUPERSEDED = Table(
     (
         _c("bronze_id", TEXT, "the bronze row"),
         _c("feedback_id", TEXT, "hash(source, source_id)"),
-        _c("reason", TEXT, "same_content or cured"),
+        _c("reason", TEXT, "same_content, cured, or older_revision (came after a newer one)"),
         BATCH,
     ),
 )

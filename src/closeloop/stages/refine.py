@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -28,7 +28,7 @@ DUPLICATES_STATE = "duplicates"
 
 _MANY_IDS = 5_000
 """From so many ids on, reading a column whole is cheaper than asking for them."""
-_SLICE = 250_000
+_SLICE = 200_000
 """Rows refined at a time: bounds the memory of a first run over years of history."""
 _REASONS = frozenset(reason.value for reason in QuarantineReason)
 
@@ -39,6 +39,11 @@ def run(context: StepContext) -> None:
     if bronze.num_rows == 0:
         return
     context.progress.start(NAME, total=bronze.num_rows)
+    if bronze.num_rows > _SLICE:
+        # Copies are linked to earlier ones: a long history goes in the order of its events. Rows
+        # without a time come first, so that a later delivery of the same feedback cures them.
+        first = pa.scalar(0, pa.timestamp("us", tz="UTC"))
+        bronze = bronze.take(pc.sort_indices(pc.fill_null(bronze["event_time"], first)))
     for start in range(0, bronze.num_rows, _SLICE):
         rows = bronze.slice(start, _SLICE)
         _refine(context, rows)
@@ -68,16 +73,19 @@ def _refine(context: StepContext, bronze: pa.Table) -> int:
     """Put each row where it belongs; return how many were quarantined."""
     faults = row_faults(bronze, config=context.config, now=context.now)
     usable = pc.is_null(faults)
-    refined = context.map_batches(
-        RowRefiner(context.config, context.token_key),
-        bronze.drop_columns(["payload"]).filter(usable),
-    )
+    asked = bronze.drop_columns(["payload"])
+    if faults.null_count < len(faults):
+        asked = asked.filter(usable)
+    refined = context.map_batches(RowRefiner(context.config, context.token_key), asked)
+    del asked
     positions = np.flatnonzero(usable.to_numpy(zero_copy_only=False))
     late_faults = refined["fault"].combine_chunks()
     faults = pc.replace_with_mask(faults, usable, late_faults)
     good = pc.is_null(late_faults)
     positions = positions[good.to_numpy(zero_copy_only=False)]
-    written = _write_revisions(context, refined.filter(good))
+    if late_faults.null_count < len(late_faults):
+        refined = refined.filter(good)
+    written = _write_revisions(context, refined)
     cured = _cured_now(bronze, faults, positions)
     quarantined = _quarantine(context, bronze, faults, cured)
     _release_cured(context, bronze, positions, cured)
@@ -99,7 +107,6 @@ def row_faults(bronze: pa.Table, *, config: Configuration, now: datetime) -> pa.
     event, updated = bronze["event_time"], bronze["updated_at"]
     future = pc.or_kleene(pc.greater(event, limit), pc.greater(updated, limit))
     future = pc.fill_null(future, False)
-    shown = pc.coalesce(bronze["event_time_raw"], event.cast(pa.string()))
     faults = pc.coalesce(
         bronze["defect"],
         pc.if_else(
@@ -112,9 +119,11 @@ def row_faults(bronze: pa.Table, *, config: Configuration, now: datetime) -> pa.
     faults = faults.combine_chunks()
     rows = np.flatnonzero(pc.and_(future, pc.is_null(faults)).to_numpy(zero_copy_only=False))
     if len(rows):
+        late = bronze.select(["event_time", "event_time_raw"]).take(pa.array(rows)).to_pylist()
         described = [
-            f"{QuarantineReason.FUTURE_TIME}: {redact(value)} is after {now:%Y-%m-%d %H:%M} UTC"
-            for value in shown.take(pa.array(rows)).to_pylist()
+            f"{QuarantineReason.FUTURE_TIME}: {redact(row['event_time_raw'] or row['event_time'])}"
+            f" (or its update) is after {now:%Y-%m-%d %H:%M} UTC"
+            for row in late
         ]
         mask = np.zeros(len(faults), dtype=np.bool_)
         mask[rows] = True
@@ -129,12 +138,13 @@ def _write_revisions(context: StepContext, refined: pa.Table) -> int:
     ids = refined["feedback_id"]
     existing = _rows_of_ids(context, FEEDBACK, EXISTING, "feedback_id", ids)
     revisions = assign_revisions(refined, existing)
+    rows = refined.append_column("revision", pa.array(revisions.numbers))
     fresh = revisions.numbers > 0
     if not fresh.all():
         old = refined.filter(pa.array(~fresh)).select(["bronze_id", "feedback_id"])
         reasons = [reason for reason in revisions.reasons if reason is not None]
         _supersede(context, old.append_column("reason", pa.array(reasons, pa.string())))
-    rows = refined.append_column("revision", pa.array(revisions.numbers)).filter(pa.array(fresh))
+        rows = rows.filter(pa.array(fresh))
     if rows.num_rows == 0:
         return 0
     rows = _with_language(context, rows)
@@ -175,7 +185,7 @@ def _with_links(context: StepContext, rows: pa.Table) -> pa.Table:
         positions = np.flatnonzero(of_product == code)
         held = context.state(DUPLICATES_STATE, scope=product)
         memory = DuplicateMemory.from_bytes(held)
-        links = memory.link(**_comparison(rows.take(pa.array(positions))))
+        links = memory.link(**_comparison(rows, positions))
         duplicate_of[positions] = links.duplicate_of
         campaign_id[positions] = links.campaign_id
         repeats[positions] = links.repeats
@@ -191,10 +201,15 @@ def _with_links(context: StepContext, rows: pa.Table) -> pa.Table:
     return rows.append_column("trust", pa.array(of_source / (1.0 + repeats)))
 
 
-def _comparison(rows: pa.Table) -> dict[str, pa.Array]:
-    names = {"feedback_ids": "feedback_id", "texts": "text", "times": "event_time"}
-    named = {key: rows[column].combine_chunks() for key, column in names.items()}
-    return named | {"authors": rows["author_key"].combine_chunks()}
+def _comparison(rows: pa.Table, positions: npt.NDArray[np.int64]) -> dict[str, pa.Array]:
+    names = {
+        "feedback_ids": "feedback_id",
+        "texts": "text",
+        "times": "event_time",
+        "authors": "author_key",
+    }
+    picked = pa.array(positions)
+    return {key: rows[column].take(picked).combine_chunks() for key, column in names.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +225,7 @@ def _fault(text: str) -> _Fault:
     return _Fault(QuarantineReason.MALFORMED_ROW.value, text)
 
 
-def _cured_now(bronze: pa.Table, faults: pa.Array, good: Any) -> set[int]:
+def _cured_now(bronze: pa.Table, faults: pa.Array, good: npt.NDArray[np.int64]) -> set[int]:
     """Return the faulty rows of this pass that a good row of the same feedback follows."""
     bad = np.flatnonzero(pc.is_valid(faults).to_numpy(zero_copy_only=False))
     if len(bad) == 0 or len(good) == 0:
@@ -253,7 +268,9 @@ def _quarantine(context: StepContext, bronze: pa.Table, faults: pa.Array, cured:
     return len(rows)
 
 
-def _release_cured(context: StepContext, bronze: pa.Table, good: Any, cured_now: set[int]) -> None:
+def _release_cured(
+    context: StepContext, bronze: pa.Table, good: npt.NDArray[np.int64], cured_now: set[int]
+) -> None:
     """Move quarantined rows that a good row corrects, of this pass or an earlier one."""
     if cured_now:
         rows = bronze.take(pa.array(sorted(cured_now))).select(["bronze_id", "feedback_id"])

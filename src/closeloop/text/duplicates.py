@@ -102,17 +102,15 @@ def _keys_of(texts: pa.Array) -> _HASHES:
     offsets = offsets[: len(texts) + 1].astype(np.int64)
     data = np.frombuffer(texts.buffers()[2], dtype=np.uint8)[offsets[0] : offsets[-1]]
     offsets = offsets - offsets[0]
-    grams = data[: len(data) - _SHINGLE + 1].astype(np.uint64)
+    count = max(len(data) - _SHINGLE + 1, 0)
+    grams = data[:count].astype(np.uint64)
     for position in range(1, _SHINGLE):
-        grams |= data[position : len(data) - _SHINGLE + 1 + position].astype(
-            np.uint64
-        ) << np.uint64(8 * position)
-    lengths = np.maximum(np.diff(offsets) - _SHINGLE + 1, 0)
+        grams |= data[position : count + position].astype(np.uint64) << np.uint64(8 * position)
     # Grams that run over the end of a text into the next one are left out.
-    row_offsets = np.concatenate(([0], np.cumsum(lengths)))
-    inside = np.arange(row_offsets[-1], dtype=np.int64) + np.repeat(
-        offsets[:-1] - row_offsets[:-1], lengths
-    )
+    inside = np.ones(count, dtype=np.bool_)
+    for position in range(1, _SHINGLE):
+        inside[offsets[1:-1] - position] = False
+    row_offsets = np.concatenate(([0], np.cumsum(np.diff(offsets) - _SHINGLE + 1)))
     hashes = _mixed(grams[inside])
     matrix = RMinHash.digest_matrix_from_flat_token_hashes(
         hashes, row_offsets.astype(np.uint64), PERMUTATIONS, _SEED
@@ -126,10 +124,12 @@ def _keys_of(texts: pa.Array) -> _HASHES:
 
 def _mixed(values: _HASHES) -> _HASHES:
     # The finaliser of SplitMix64 (Steele, Lea, Flood 2014).
-    values = (values + np.uint64(0x9E3779B97F4A7C15)).astype(np.uint64)
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(values ^ (values >> np.uint64(31)), dtype=np.uint64)
+    values = values + np.uint64(0x9E3779B97F4A7C15)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        values ^= values >> np.uint64(shift)
+        values *= np.uint64(factor)
+    values ^= values >> np.uint64(31)
+    return values
 
 
 def merge_ratio(shorter: int) -> float:
@@ -183,7 +183,9 @@ class DuplicateMemory:
 
         `texts` are masked texts, `times` timestamps in UTC, `authors` keys (null: not known).
         """
-        compared = comparable(texts)
+        # Bytes are at least characters: most short texts are left out before they are rewritten.
+        long = pc.fill_null(pc.greater_equal(pc.binary_length(texts), MIN_CHARACTERS), False)
+        compared = comparable(pc.if_else(long, texts, ""))
         rows = np.flatnonzero(eligible(compared).to_numpy(zero_copy_only=False))
         count = len(texts)
         links = Links([None] * count, [None] * count, [0] * count, remembered=len(rows))
@@ -249,6 +251,7 @@ class _Linker:
         self._ids: list[str] = entries["feedback_id"].to_pylist()
         self._authors: list[str | None] = entries["author"].to_pylist()
         self._texts = entries["text"].combine_chunks()
+        self._lengths = pc.utf8_length(self._texts).to_numpy().astype(np.int64)
         self._times = entries["time"].to_numpy()
         raw = entries["bands"].combine_chunks()
         self._keys = np.frombuffer(raw.buffers()[1], dtype=np.uint64).reshape(-1, _BANDS)
@@ -260,6 +263,8 @@ class _Linker:
     def run(self) -> _Linker:
         """Link each new entry to its likest predecessor."""
         later, earlier = self._candidates()
+        possible = self._could_be_similar(later, earlier)
+        later, earlier = later[possible], earlier[possible]
         if len(later):
             ratios = self._ratios(later, earlier)
             similar = ratios >= _LEAST_RATIO
@@ -297,6 +302,13 @@ class _Linker:
         unique = np.unique(np.concatenate(codes)) if codes else np.empty(0, dtype=np.int64)
         return unique // count, unique % count
 
+    def _could_be_similar(
+        self, later: npt.NDArray[np.int64], earlier: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.bool_]:
+        """Whether lengths allow the least ratio: 200 x shorter / (shorter + longer) bounds it."""
+        one, other = self._lengths[later], self._lengths[earlier]
+        return np.asarray(200 * np.minimum(one, other) >= _LEAST_RATIO * (one + other))
+
     def _ratios(
         self, later: npt.NDArray[np.int64], earlier: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.float32]:
@@ -320,10 +332,9 @@ class _Linker:
         earlier: npt.NDArray[np.int64],
         ratios: npt.NDArray[np.float32],
     ) -> None:
-        lengths = pc.utf8_length(self._texts).to_numpy()
         linked = -1
         for i, j, ratio in zip(later.tolist(), earlier.tolist(), ratios.tolist(), strict=True):
-            merges = merge_ratio(int(min(lengths[i], lengths[j])))
+            merges = merge_ratio(int(min(self._lengths[i], self._lengths[j])))
             if self._ids[i] == self._ids[j] or ratio < merges - LINK_MARGIN:
                 continue
             known = self._authors[i] is not None and self._authors[j] is not None

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from closeloop.errors import ModelMissingError
-from closeloop.text.lexicon import ENGLISH, ROMANISED_HINDI, SHARED_WORDS
+from closeloop.text.lexicon import ENGLISH, INTERNATIONAL, ROMANISED_HINDI, SHARED_WORDS
 from closeloop.text.scripts import (
     LANGUAGE_OF_SCRIPT,
     LATIN,
@@ -87,6 +87,10 @@ def by_lexicon(words: Sequence[str]) -> Answer | None:
             return Answer(UNKNOWN, 0.0, count, gated=False)
         return None
     english = sum(map(ENGLISH.__contains__, words))
+    if english and all(word in INTERNATIONAL or word not in ENGLISH for word in words):
+        # "super application": English where the source shows no other language that says so.
+        contested = Answer("en", MODEL_THRESHOLD, count, gated=True)
+        return contested if english == count else None
     if english and english / count >= 0.5:
         return Answer("en", min(0.99, 0.6 + 0.4 * english / count), count, gated=False)
     return None
@@ -211,6 +215,15 @@ class LanguageGate:
             of_source[row["language"]] = min(count, SHOWINGS)
         return LanguageGate(shown=shown)
 
+    def _with_rivals(self) -> pa.Array:
+        """Return the sources that show another language in Latin letters than English."""
+        sources = [
+            source
+            for source, shown in self.shown.items()
+            if any(n >= SHOWINGS and name not in _NO_RIVALS for name, n in shown.items())
+        ]
+        return pa.array(sources, pa.string())
+
     def apply(
         self,
         *,
@@ -231,11 +244,24 @@ class LanguageGate:
             ],
             pa.string(),
         )
+        contested = pc.and_(pc.equal(languages, "en"), gated)
+        contested = pc.and_(contested, pc.is_in(sources, value_set=self._with_rivals()))
         strong = pc.and_(
             pc.greater_equal(words, GATE_WORDS), pc.greater_equal(confidences, GATE_THRESHOLD)
         )
-        passes = pc.or_(pc.invert(gated), pc.or_(strong, pc.is_in(pairs, value_set=open_pairs)))
+        english = pc.and_(pc.equal(languages, "en"), pc.invert(contested))
+        known = pc.or_(english, pc.is_in(pairs, value_set=open_pairs))
+        passes = pc.or_(pc.invert(gated), pc.or_(strong, known))
+        passes = pc.and_(passes, pc.invert(contested))
         return pc.if_else(passes, languages, UNKNOWN)
+
+
+def _told_by_script() -> frozenset[str]:
+    shared = {language for languages in SHARED_SCRIPTS.values() for language in languages}
+    return frozenset(LANGUAGE_OF_SCRIPT.values()) | shared
+
+
+_NO_RIVALS = _told_by_script() | {"en", HINGLISH}
 
 
 def detect_batch(texts: pa.Array) -> pa.StructArray:

@@ -39,6 +39,12 @@ ENGLISH = _words(
 )
 """Words of reviews that are English in nearly every text that holds them."""
 
+INTERNATIONAL = _words(
+    "super application applications cool excellent simple service services option options "
+    "interface version bug bugs parents genuine secure ok top"
+)
+"""English words that other languages of Europe use as well: alone they prove nothing."""
+
 ROMANISED_HINDI = _words(
     """
     aaj aapka aapke aapki aapko aapne aata aate aati aaya aaye aayega aayi ab abhi accha acchi

@@ -66,6 +66,19 @@ def test_a_language_that_a_source_has_not_shown_needs_more() -> None:
     assert shown.apply(**_gate_columns(other), gated=gated).to_pylist() == [UNKNOWN]
 
 
+def test_words_of_many_languages_are_english_only_where_no_other_is_shown() -> None:
+    answers = detect(["Super application", "excellent"])
+    assert all(a.language == "en" and a.gated for a in answers)
+    columns = _gate_columns([("play", "en", 0.6, 2)])
+    gated = pa.array([True])
+    indian = LanguageGate.from_bytes(None).after(
+        **_gate_columns([("play", "hi-Latn", 0.95, 9)] * 5)
+    )
+    french = indian.after(**_gate_columns([("play", "fr", 0.95, 9)] * 5))
+    assert indian.apply(**columns, gated=gated).to_pylist() == ["en"]
+    assert french.apply(**columns, gated=gated).to_pylist() == [UNKNOWN]
+
+
 def test_the_gate_is_remembered_and_stops_growing() -> None:
     rows = [("play", "de", 0.95, 12)] * 7
     once = LanguageGate.from_bytes(None).after(**_gate_columns(rows))
