@@ -1,0 +1,87 @@
+"""Evidence that a series has risen: Shiryaev-Roberts over windows and sizes, as an e-value.
+
+M = sum over windows W of gap_W x mean over rises rho of LR(W, rho), with
+LR = rho^Y ((b + E) / (b + rho E))^(a + Y): gamma-Poisson, Y complaints in exposure E. M/720 is an
+e-value at every stopping time within a month of hours, so that looking often is no cheating
+(e-detectors; "error over patience", arXiv 2501.04130).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import betaln, gammaln
+
+from closeloop.stats.baseline import Floats
+
+WINDOWS_H = (1, 2, 3, 6, 12, 24, 48, 72)
+GAPS_H = (1, 1, 1, 3, 6, 12, 24, 24)
+RISES = (1.5, 2.0, 3.0, 5.0, 10.0, 25.0)
+HOURS_A_MONTH = 720.0
+SURGE_PRIOR = 20.0
+"""Pseudo-complaints in the ratio of the product's other complaints, observed to expected."""
+GATE_STRENGTH = 100.0
+GATE_P = 0.01
+
+Bools = npt.NDArray[np.bool_]
+
+
+def window_terms(
+    counts: Floats, exposure: Floats, *, mean: Floats, shape: Floats, phi: Floats, width: int
+) -> Floats:
+    """Return log of gap_W x mean over rho of LR for one window; arrays of one value a look."""
+    spread = phi / np.sqrt(max(1.0, width / 24.0))
+    a = 1.0 / (1.0 / shape + spread)
+    b = a / np.maximum(mean, 1e-9)
+    gap = GAPS_H[WINDOWS_H.index(width)]
+    logs = [
+        counts * np.log(rho) + (a + counts) * (np.log(b + exposure) - np.log(b + rho * exposure))
+        for rho in RISES
+    ]
+    return np.asarray(np.logaddexp.reduce(np.stack(logs), axis=0) + np.log(gap / len(RISES)))
+
+
+def surge_factor(others: Floats, others_expected: Floats) -> Floats:
+    """Return by how much all else has risen, at least 1: the exposure is multiplied by it."""
+    return np.maximum(1.0, (others + SURGE_PRIOR) / (others_expected + SURGE_PRIOR))
+
+
+def surge_gate(count: Floats, total: Floats, share: Floats) -> Bools:
+    """Return whether a series' share of a window is too large for a surge of everything.
+
+    P(BetaBinomial(total, 100 p, 100 (1 - p)) >= count) < .01, p the baseline's share.
+    """
+    p = np.clip(share, 1e-4, 1.0 - 1e-4)
+    passed = np.zeros(len(count), dtype=np.bool_)
+    for i in range(len(count)):
+        passed[i] = (
+            beta_binomial_tail(
+                int(count[i]), int(total[i]), GATE_STRENGTH * p[i], GATE_STRENGTH * (1 - p[i])
+            )
+            < GATE_P
+        )
+    return passed
+
+
+def beta_binomial_tail(k: int, n: int, a: float, b: float) -> float:
+    """Return P(X >= k) for X ~ BetaBinomial(n, a, b)."""
+    if k <= 0:
+        return 1.0
+    if k > n:
+        return 0.0
+    x = np.arange(k, n + 1)
+    choose = gammaln(n + 1) - gammaln(x + 1) - gammaln(n - x + 1)
+    logs = choose + betaln(x + a, n - x + b) - betaln(a, b)
+    return float(min(1.0, np.exp(logs).sum()))
+
+
+def e_bh(evidence: Floats, *, family: int, q: float) -> Bools:
+    """Return which hypotheses e-BH rejects at q: the k-th largest e-value must reach N / (q k)."""
+    order = np.argsort(-evidence, kind="stable")
+    ranked = evidence[order]
+    needed = family / (q * np.arange(1, len(ranked) + 1))
+    reached = np.flatnonzero(ranked >= needed)
+    passed = np.zeros(len(evidence), dtype=np.bool_)
+    if len(reached):
+        passed[order[: reached[-1] + 1]] = True
+    return passed

@@ -1,0 +1,58 @@
+"""Did complaints fall after a fix: the rate ratio, its interval, and what can be said of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scipy.stats import beta
+
+from closeloop.domain.outcome import Verdict
+
+HELD_BELOW, FAILED_ABOVE, SURE = 0.5, 0.7, 0.95
+OVERDISPERSION_A_DAY = 0.1
+ZERO_NEEDS = ((14.0, 3), (7.0, 5), (3.0, 10))
+"""With no complaint afterwards: after so many days, so many complaints before are needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class RateRatio:
+    """Complaints a day after over before, with the 95% interval and the verdict."""
+
+    ratio: float
+    low: float
+    high: float
+    verdict: Verdict
+
+
+def rate_ratio(*, before: int, days_before: float, after: int, days_after: float) -> RateRatio:
+    """Return the rate ratio after over before and what it says.
+
+    Counts are made effective, u = y / (1 + .1 y/day), since complaints come in bursts; the share
+    that lies after is Beta(u1 + 1/2, u0 + 1/2). Held: P(ratio < .5) >= .95; failed:
+    P(ratio > .7) >= .95.
+    """
+    u0 = before / (1.0 + OVERDISPERSION_A_DAY * before / days_before)
+    u1 = after / (1.0 + OVERDISPERSION_A_DAY * after / days_after)
+    share = beta(u1 + 0.5, u0 + 0.5)
+
+    def to_ratio(p: float) -> float:
+        return float(p / max(1.0 - p, 1e-12) * days_before / days_after)
+
+    def to_share(ratio: float) -> float:
+        odds = ratio * days_after / days_before
+        return odds / (1.0 + odds)
+
+    verdict = Verdict.NOT_ENOUGH_EVIDENCE
+    if after == 0:
+        if any(days_after >= days and before >= needed for days, needed in ZERO_NEEDS):
+            verdict = Verdict.HELD
+    elif share.cdf(to_share(HELD_BELOW)) >= SURE:
+        verdict = Verdict.HELD
+    elif share.sf(to_share(FAILED_ABOVE)) >= SURE:
+        verdict = Verdict.FAILED
+    return RateRatio(
+        ratio=to_ratio(float(share.ppf(0.5))),
+        low=to_ratio(float(share.ppf(0.025))),
+        high=to_ratio(float(share.ppf(0.975))),
+        verdict=verdict,
+    )
