@@ -125,6 +125,11 @@ def retry(
     workspace = open_workspace(ctx)
     if maps and source is None:
         raise UsageError("--map needs --source", hint="columns differ from source to source")
+    if source is not None and reason in {r.value for r in REFINE_AGAIN}:
+        raise UsageError(
+            f"rows with {reason} are judged again for all sources at once",
+            hint="leave --source out",
+        )
     given = parse_map_options(maps, FEEDBACK_FIELDS)
     found = {row["source"] for row in _rows(workspace, source, reason)}
     reasons = [reason] if reason else list(REASONS)

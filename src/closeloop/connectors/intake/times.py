@@ -55,7 +55,7 @@ _FORMS = tuple(
 )
 _DAY_FIRST = r"(?i)^(?P<d>\d{1,2})[/-](?P<m>\d{1,2})[/-](?P<Y>\d{4})" + _TAIL
 _MONTH_FIRST = r"(?i)^(?P<m>\d{1,2})[/-](?P<d>\d{1,2})[/-](?P<Y>\d{4})" + _TAIL
-_EPOCH = r"^(?P<n>\d{9,18})(?:\.(?P<f>\d{1,9})\d*)?$"
+_EPOCH = r"^(?P<n>\d{9,18}|[1-8]\d{18})(?:\.(?P<f>\d{1,9})\d*)?$"
 
 _DIRECTIVES = {
     "Y": r"(?P<Y>\d{4})",

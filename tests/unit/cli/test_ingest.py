@@ -1,0 +1,202 @@
+"""`closeloop ingest`, `changes`, `exposure` and `quarantine`, as people use them."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from closeloop.app import Workspace
+from closeloop.cli.main import cli
+from closeloop.errors import CloseloopError, InputFileError, UsageError
+from closeloop.stages import refine
+from closeloop.tables import BRONZE_FEEDBACK, CHANGE, EXPOSURE, FEEDBACK, QUARANTINE
+from closeloop.testing.example_workspace import example_workspace
+
+NOW = datetime(2024, 3, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return example_workspace(tmp_path / "workspace", now=NOW)
+
+
+def run(workspace: Workspace, *arguments: object) -> Result:
+    words = ["-w", str(workspace.folder), *map(str, arguments)]
+    return CliRunner().invoke(cli, words)
+
+
+def ok(workspace: Workspace, *arguments: object) -> str:
+    result = run(workspace, *arguments)
+    assert result.exception is None, (result.output, result.exception)
+    return result.output
+
+
+def as_json(workspace: Workspace, *arguments: object) -> Any:
+    return json.loads(ok(workspace, *arguments, "--json"))
+
+
+def refused(workspace: Workspace, *arguments: object) -> CloseloopError:
+    result = run(workspace, *arguments)
+    assert isinstance(result.exception, CloseloopError), result.output
+    return result.exception
+
+
+def reviews(folder: Path, text: str = "") -> Path:
+    path = folder / "reviews.csv"
+    path.write_text(
+        text
+        or "id,content,score,at,user,misc\n"
+        "1,payment failed again,1,2024-02-01 10:00,jo@example.org,x\n"
+        "2,love it so much,5,2024-02-02 10:00,al@example.org,y\n"
+        "3,it is bad,1,soon,bo@example.org,z\n",
+        encoding="utf-8",
+    )
+    return path
+
+
+def test_ingest_shows_the_guess_and_the_sum(workspace: Workspace, tmp_path: Path) -> None:
+    shown = ok(workspace, "ingest", reviews(tmp_path), "--source", "play")
+    assert "reviews.csv: csv, 3 rows" in shown
+    assert "text        content  by its name  payment failed again" in shown
+    assert "left over: misc" in shown
+    assert "2 times carry no zone: taken as UTC" in shown
+    assert "rows in 3 = 3 new in bronze + 0 already known" in shown
+    assert "unreadable_time 1: give the time as ISO 8601" in shown
+    assert "jo@example.org" not in shown
+    again = ok(workspace, "ingest", reviews(tmp_path), "--source", "play")
+    assert "rows in 3 = 0 new in bronze + 3 already known" in again
+    assert workspace.committed(BRONZE_FEEDBACK).num_rows == 3
+
+
+def test_map_and_configuration_correct_the_guess(workspace: Workspace, tmp_path: Path) -> None:
+    (workspace.folder / "closeloop.yaml").write_text(
+        "sources: {play: {columns: {text: misc, rating: '-'}}}\n", encoding="utf-8"
+    )
+    path = reviews(tmp_path)
+    report = as_json(workspace, "ingest", path, "--source", "play", "--dry-run")
+    assert report["files"][0]["columns"]["text"] == "misc"
+    assert "rating" not in report["files"][0]["columns"]
+    over = as_json(
+        workspace, "ingest", path, "--source", "play", "--dry-run", "--map", "text=content"
+    )
+    assert over["files"][0]["columns"]["text"] == "content"
+
+
+def test_a_dry_run_writes_nothing(workspace: Workspace, tmp_path: Path) -> None:
+    shown = ok(workspace, "ingest", reviews(tmp_path), "--source", "play", "--dry-run")
+    assert "3 would be new in bronze" in shown
+    assert "next:" not in shown
+    assert workspace.heads() == {}
+
+
+def test_a_broken_file_in_the_middle_leaves_no_trace(workspace: Workspace, tmp_path: Path) -> None:
+    good, bad = reviews(tmp_path), tmp_path / "x.parquet"
+    bad.write_bytes(b"PAR1 nonsense")
+    error = refused(workspace, "ingest", good, bad, "--source", "play")
+    assert isinstance(error, InputFileError)
+    assert error.exit_code == 2
+    assert workspace.committed(BRONZE_FEEDBACK).num_rows == 0
+    assert as_json(workspace, "ingest", good, "--source", "play")["new"] == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--map", "txt=content"), "no field 'txt'"),
+        (("--map", "text=contnt"), "did you mean 'content'?"),
+        (("--encoding", "klingon"), "no such encoding"),
+    ],
+)
+def test_wrong_use_says_what_to_do(
+    workspace: Workspace, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    error = refused(workspace, "ingest", reviews(tmp_path), "--source", "play", *arguments)
+    assert isinstance(error, UsageError)
+    assert message in str(error)
+
+
+def test_changes_add_import_and_list(workspace: Workspace, tmp_path: Path) -> None:
+    add = ("changes", "add", "--kind", "release", "--product", "wallet", "--version", "2.0")
+    assert ok(workspace, *add, "--at", "2024-02-01").startswith("added: release 2.0 of wallet")
+    assert ok(workspace, *add, "--at", "2024-02-01").startswith("known already")
+    path = tmp_path / "flags.jsonl"
+    path.write_text(
+        '{"key": "dark", "app": "wallet", "at": "2024-02-03", "rollout": "20%"}\n', encoding="utf-8"
+    )
+    shown = ok(workspace, "changes", "import", path, "--kind", "flag")
+    assert "1 changes read: 1 new, 0 brought up to date, 0 known already" in shown
+    listed = as_json(workspace, "changes", "list", "--product", "wallet")
+    assert [row["name"] for row in listed] == ["dark", "2.0"]
+    assert listed[0]["rollout"] == "[[0.0, 0.2]]"
+    assert "dark" not in ok(workspace, "changes", "list", "--kind", "release")
+    assert workspace.committed(CHANGE).num_rows == 2
+    assert "no known time zone" in str(
+        refused(workspace, "changes", "import", path, "--kind", "flag", "--timezone", "Mars")
+    )
+
+
+def test_exposure_import(workspace: Workspace, tmp_path: Path) -> None:
+    path = tmp_path / "users.csv"
+    path.write_text("date,product,users\n2024-02-01,wallet,100\n", encoding="utf-8")
+    assert "1 new" in ok(workspace, "exposure", "import", path)
+    assert as_json(workspace, "exposure", "import", path)["unchanged"] == 1
+    assert workspace.committed(EXPOSURE)["users"].to_pylist() == [100.0]
+
+
+def test_quarantine_list_export_and_retry(workspace: Workspace, tmp_path: Path) -> None:
+    text = (
+        "id,content,at,when\n1,it is bad,2024-02-01,2024-02-01\n2,=1+1 is bad,soon,2024-02-02\n"
+        "broken\n"
+    )
+    ok(workspace, "ingest", reviews(tmp_path, text), "--source", "play")
+    assert "quarantine is empty" in ok(workspace, "quarantine", "list")
+    with workspace.step(refine.NAME) as step:
+        refine.run(step)
+    shown = ok(workspace, "quarantine", "list")
+    assert "give the time as ISO 8601" in shown
+    assert {row["reason"] for row in as_json(workspace, "quarantine", "list")} == {
+        "unreadable_time",
+        "malformed_row",
+    }
+    out = tmp_path / "out.jsonl"
+    ok(workspace, "quarantine", "export", out)
+    assert [json.loads(line)["payload"] for line in out.read_text().splitlines()][1] == "broken"
+    assert out.stat().st_mode & 0o077 == 0
+    assert "is there already" in str(refused(workspace, "quarantine", "export", out))
+    ok(workspace, "quarantine", "export", tmp_path / "out.csv", "--reason", "malformed_row")
+    assert "--map needs --source" in str(
+        refused(workspace, "quarantine", "retry", "--map", "event_time=when")
+    )
+    assert "leave --source out" in str(
+        refused(workspace, "quarantine", "retry", "--source", "play", "--reason", "future_time")
+    )
+    retried = as_json(
+        workspace, "quarantine", "retry", "--source", "play", "--map", "event_time=when"
+    )
+    assert (retried["read_again"], retried["cured"]) == (1, 1)
+    with workspace.step(refine.NAME) as step:
+        refine.run(step)
+    assert workspace.committed(QUARANTINE)["reason"].to_pylist() == ["malformed_row"]
+    assert workspace.committed(FEEDBACK).num_rows == 2
+
+
+def test_a_raised_limit_frees_rows(workspace: Workspace, tmp_path: Path) -> None:
+    config = workspace.folder / "closeloop.yaml"
+    before = config.read_text(encoding="utf-8")
+    config.write_text(before + "ingest: {max_payload_bytes: 100}\n", encoding="utf-8")
+    text = f"id,content,at\n1,{'it is bad ' * 20},2024-02-01\n"
+    ok(workspace, "ingest", reviews(tmp_path, text), "--source", "play")
+    strict = Workspace(workspace.folder, progress=workspace.progress)
+    with strict.step(refine.NAME) as step:
+        refine.run(step)
+    assert strict.committed(QUARANTINE)["reason"].to_pylist() == ["payload_too_large"]
+    assert as_json(workspace, "quarantine", "retry")["refined"] == 0
+    config.write_text(before, encoding="utf-8")
+    assert as_json(workspace, "quarantine", "retry")["refined"] == 1
+    assert workspace.committed(QUARANTINE).num_rows == 0
+    assert workspace.committed(FEEDBACK).num_rows == 1
