@@ -47,11 +47,11 @@ def test_forgotten_texts_are_gone_from_disk_and_others_stay(tmp_path: Path) -> N
     model = Counting()
     cache = CachedEmbedder(model, tmp_path)
     cache.embed(["secret words", "plain words"])
-    digest = xxhash.xxh3_128_hexdigest("secret words")
+    digest = xxhash.xxh3_128_hexdigest(b"secret words")
     assert cache.forget([digest, "0" * 32]) == 1
     held = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert bytes.fromhex(digest) not in held
-    assert bytes.fromhex(xxhash.xxh3_128_hexdigest("plain words")) in held
+    assert bytes.fromhex(xxhash.xxh3_128_hexdigest(b"plain words")) in held
     CachedEmbedder(model, tmp_path).embed(["secret words", "plain words"])
     assert model.asked.count("secret words") == 2
     assert model.asked.count("plain words") == 1

@@ -1,0 +1,230 @@
+"""Says of each new text how negative and urgent it is, and which category it belongs to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from closeloop.domain.review import LabelKind
+from closeloop.domain.taxonomy import UNKNOWN
+from closeloop.ports import StepContext, Vectors
+from closeloop.stages.embed import matrix
+from closeloop.stages.enrich_category import MIN_LABELS, CategoryModel, build, classify
+from closeloop.stages.enrich_sentiment import (
+    MAX_STARS,
+    SentimentHead,
+    Stars,
+    fit_head,
+    negative_probability,
+)
+from closeloop.tables import EMBEDDING, ENRICHMENT, FEEDBACK
+from closeloop.text.sentiment import conflicts, content_free
+from closeloop.text.urgency import urgency_of
+from closeloop.text.words import words_of
+
+NAME = "enrich"
+STARS = "enrich.stars"
+SENTIMENT = "enrich.sentiment"
+CATEGORY = "enrich.category"
+COLUMNS = ("feedback_id", "revision", "product", "event_time", "text", "rating", "masker")
+BATCH = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """What a pass classifies with."""
+
+    head: SentimentHead | None
+    category: CategoryModel
+
+
+def run(context: StepContext) -> None:
+    """Write silver.enrichment for new revisions; a changed taxonomy classifies all rows anew."""
+    rows = context.new_rows(FEEDBACK, columns=list(COLUMNS))
+    vectors = context.new_rows(EMBEDDING, columns=["feedback_id", "revision", "vector"])
+    held = context.state(CATEGORY)
+    renamed = held is not None and not _same_taxonomy(held, context)
+    rows = rows.filter(
+        pc.and_(pc.is_valid(rows.column("masker")), pc.is_valid(rows.column("text")))
+    )
+    if not rows.num_rows and not renamed:
+        return
+    stars = Stars.from_bytes(context.state(STARS)).seen(_ratings(rows))
+    head = _sentiment_head(context, stars)
+    if stars.due:
+        stars = Stars(stars.low, stars.high, fitted_at=stars.low + stars.high)
+    models = Models(head=head, category=_category_model(context))
+    context.put_state(STARS, stars.to_bytes())
+    if renamed:
+        _classify_anew(context, models)
+    if rows.num_rows:
+        context.append(ENRICHMENT, _enriched(context, rows, vectors, models))
+        context.count("enriched", rows.num_rows)
+
+
+def joined_vectors(rows: pa.Table, vectors: pa.Table) -> tuple[Vectors, npt.NDArray[np.bool_]]:
+    """Return each row's vector (zeros where it has none) and which rows have one.
+
+    Both tables hold feedback_id and revision; the usual case, the same rows in the same order,
+    costs nothing.
+    """
+    wanted, given = _keys(rows), _keys(vectors)
+    table = matrix(vectors.column("vector"))
+    if len(wanted) == len(given) and wanted.equals(given):
+        return table, np.ones(len(wanted), np.bool_)
+    place = pc.index_in(wanted, value_set=given)
+    found = np.asarray(pc.is_valid(place))
+    result = np.zeros((len(wanted), table.shape[1]), np.float32)
+    result[found] = table[np.asarray(pc.drop_null(place))]
+    return result, found
+
+
+def _enriched(context: StepContext, rows: pa.Table, vectors: pa.Table, models: Models) -> pa.Table:
+    vector, found = joined_vectors(rows, vectors)
+    if not found.any():
+        vector = np.zeros((rows.num_rows, models.category.examples.shape[1]), np.float32)
+    parts = []
+    for start in range(0, rows.num_rows, BATCH):
+        part = slice(start, start + BATCH)
+        parts.append(
+            _enriched_batch(context, rows.slice(start, BATCH), vector[part], found[part], models)
+        )
+    return pa.concat_tables(parts)
+
+
+def _enriched_batch(
+    context: StepContext,
+    rows: pa.Table,
+    vectors: Vectors,
+    found: npt.NDArray[np.bool_],
+    models: Models,
+) -> pa.Table:
+    texts, ratings = rows.column("text").combine_chunks(), _ratings(rows)
+    words = words_of(texts)
+    text_only, negative, model = negative_probability(words, vectors, ratings, head=models.head)
+    conflict = conflicts(text_only, ratings)
+    negative = np.where(conflict, text_only, negative)
+    urgency, reasons = urgency_of(texts, negative)
+    free = content_free(words)
+    taxonomy = context.config.taxonomy
+    chosen, confidence = classify(models.category, taxonomy, vectors, words, negative)
+    complaint = np.array([*(c.complaint for c in taxonomy.categories), False])
+    # A text that says nothing complains about nothing in particular.
+    chosen = np.where(~found | (free & complaint[chosen]), -1, chosen)
+    names = pa.array([*models.category.names, UNKNOWN])
+    return ENRICHMENT.conform(
+        pa.table(
+            {
+                "feedback_id": rows.column("feedback_id"),
+                "revision": rows.column("revision"),
+                "product": rows.column("product"),
+                "event_time": rows.column("event_time"),
+                "sentiment": pa.array(negative),
+                "sentiment_model": pa.repeat(pa.scalar(model), rows.num_rows),
+                "urgency": pa.array(np.where(free, 0.0, urgency)),
+                "urgency_reasons": reasons,
+                "rating_conflict": pa.array(conflict),
+                "category": names.take(pa.array(chosen % len(names))),
+                "category_confidence": pa.array(np.where(chosen < 0, 0.0, confidence)),
+                "category_model": pa.repeat(pa.scalar(models.category.name), rows.num_rows),
+                "content_free": pa.array(free),
+            }
+        )
+    )
+
+
+def _sentiment_head(context: StepContext, stars: Stars) -> SentimentHead | None:
+    if not stars.due:
+        blob = context.state(SENTIMENT)
+        head = None if blob is None else SentimentHead.from_bytes(blob)
+        # A head over another model's vectors says nothing of these.
+        return head if head is None or head.model_id == context.embedder.model_id else None
+    model_id = context.embedder.model_id
+    rows = context.rows(FEEDBACK, columns=["feedback_id", "revision", "text", "rating", "masker"])
+    rating = rows.column("rating")
+    starred = pc.or_(
+        pc.and_(pc.greater_equal(rating, 1), pc.less_equal(rating, 2)), pc.greater_equal(rating, 4)
+    )
+    rows = rows.filter(pc.and_(starred, pc.is_valid(rows.column("masker"))))
+    # Ids are hashes, so their order is a draw that every run repeats.
+    rows = rows.take(
+        pc.sort_indices(rows, [("feedback_id", "ascending"), ("revision", "ascending")])
+    )
+    rows = rows.slice(0, MAX_STARS)
+    vectors = context.rows(
+        EMBEDDING,
+        columns=["feedback_id", "revision", "vector"],
+        where=[("model", "=", model_id)],
+    )
+    vector, found = joined_vectors(rows, vectors)
+    rows, vector = rows.filter(pa.array(found)), vector[found]
+    negative = _ratings(rows) <= 2
+    if min(negative.sum(), (~negative).sum()) < 20:
+        return None
+    head = fit_head(words_of(rows.column("text")), vector, negative, model_id=model_id)
+    context.put_state(SENTIMENT, head.to_bytes())
+    context.count("sentiment heads fitted", 1)
+    return head
+
+
+def _same_taxonomy(blob: bytes, context: StepContext) -> bool:
+    model = CategoryModel.from_bytes(blob)
+    return model.taxonomy_version == context.config.taxonomy.version
+
+
+def _category_model(context: StepContext) -> CategoryModel:
+    taxonomy, embedder = context.config.taxonomy, context.embedder
+    labels = context.ops.labels(LabelKind.CATEGORY)
+    blob = context.state(CATEGORY)
+    if blob is not None:
+        model = CategoryModel.from_bytes(blob)
+        same = model.taxonomy_version == taxonomy.version and model.model_id == embedder.model_id
+        # Labels come one by one: the model is made anew when they have grown by a quarter.
+        grown = len(labels) >= max(MIN_LABELS, 1.25 * model.labels)
+        if same and not (grown and len(labels) > model.labels):
+            return model
+    answers = {label.subject[0]: label.value for label in labels if label.subject}
+    ids = sorted(answers)
+    vectors = context.rows(
+        EMBEDDING,
+        columns=["feedback_id", "vector"],
+        where=[("feedback_id", "in", ids), ("model", "=", embedder.model_id)],
+    )
+    model = build(
+        taxonomy,
+        embedder.embed,
+        model_id=embedder.model_id,
+        label_vectors=matrix(vectors.column("vector")) if vectors.num_rows else None,
+        label_names=[answers[i] for i in vectors.column("feedback_id").to_pylist()],
+    )
+    context.put_state(CATEGORY, model.to_bytes())
+    return model
+
+
+def _classify_anew(context: StepContext, models: Models) -> None:
+    stored = context.rows(ENRICHMENT)
+    if not stored.num_rows:
+        return
+    rows = context.rows(FEEDBACK, columns=list(COLUMNS))
+    rows = rows.filter(pc.is_in(_keys(rows), value_set=_keys(stored)))
+    vectors = context.rows(
+        EMBEDDING,
+        columns=["feedback_id", "revision", "vector"],
+        where=[("model", "=", context.embedder.model_id)],
+    )
+    context.merge(ENRICHMENT, _enriched(context, rows, vectors, models))
+    context.count("classified anew", rows.num_rows)
+
+
+def _ratings(rows: pa.Table) -> npt.NDArray[np.float64]:
+    return np.asarray(pc.fill_null(rows.column("rating"), float("nan")), np.float64)
+
+
+def _keys(rows: pa.Table) -> pa.Array:
+    revision = rows.column("revision").cast(pa.string())
+    joined = pc.binary_join_element_wise(rows.column("feedback_id"), revision, "/")
+    return joined.combine_chunks()

@@ -1,0 +1,168 @@
+"""P(negative) of texts: the lexicon at the start, then a head learned from the user's own stars."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from scipy.special import expit
+
+from closeloop.ports import Vectors
+from closeloop.stats.logistic import Logistic, Platt, fit_binary, fit_platt, log_odds
+from closeloop.text.sentiment import VERSION, text_log_odds, with_stars
+from closeloop.text.words import Words
+
+Floats = npt.NDArray[np.float64]
+
+BUCKETS = 1 << 15
+MIN_STARS = 500
+"""Texts with 1-2 or 4-5 stars that a head needs; of either kind at least a tenth of that."""
+MAX_STARS = 12_000
+
+
+@dataclass(frozen=True, slots=True)
+class Stars:
+    """How many starred texts were seen (1-2, 4-5 stars), and at how many the head was fitted."""
+
+    low: int = 0
+    high: int = 0
+    fitted_at: int = 0
+
+    @property
+    def due(self) -> bool:
+        """Whether a head should be fitted now: at the start, then each time the stars double."""
+        enough = min(self.low, self.high) >= MIN_STARS // 10
+        seen = self.low + self.high
+        return enough and seen >= max(MIN_STARS, 2 * self.fitted_at)
+
+    def seen(self, ratings: Floats) -> Stars:
+        """Return the counts with these ratings added (nan: none)."""
+        low = int(((ratings >= 1) & (ratings <= 2)).sum())
+        return Stars(self.low + low, self.high + int((ratings >= 4).sum()), self.fitted_at)
+
+    def to_bytes(self) -> bytes:
+        """Return the counts as JSON."""
+        return json.dumps([self.low, self.high, self.fitted_at]).encode()
+
+    @staticmethod
+    def from_bytes(blob: bytes | None) -> Stars:
+        """Return the counts, zero where nothing is remembered."""
+        return Stars() if blob is None else Stars(*json.loads(blob))
+
+
+@dataclass(frozen=True, slots=True)
+class SentimentHead:
+    """The mean of a hashed-words head and a vector head, with Platt's scaling over it.
+
+    On reviews of 14 apps, trained on other apps' stars 1-2 against 4-5: hashed words .824-.852
+    accuracy, vectors .844, the mean of both .854.
+    """
+
+    words: Logistic
+    vectors: Logistic
+    platt: Platt
+    trained_on: int
+    model_id: str
+
+    @property
+    def name(self) -> str:
+        """Stored with each sentiment."""
+        return f"stars-head over {self.trained_on} texts"
+
+    def probability(self, words: Words, vectors: Vectors) -> Floats:
+        """Return P(negative) of each text [texts]."""
+        return self.platt.probability(_mean_log_odds(self.words, self.vectors, words, vectors))
+
+    def to_bytes(self) -> bytes:
+        """Return the head as npz."""
+        file = io.BytesIO()
+        np.savez_compressed(
+            file,
+            words=np.append(self.words.weights[:, 0], self.words.bias).astype(np.float32),
+            vectors=np.append(self.vectors.weights[:, 0], self.vectors.bias).astype(np.float32),
+            platt=np.array([self.platt.slope, self.platt.offset]),
+            trained_on=np.array(self.trained_on),
+            model_id=np.array(self.model_id),
+        )
+        return file.getvalue()
+
+    @staticmethod
+    def from_bytes(blob: bytes) -> SentimentHead:
+        """Return the head that `to_bytes` wrote."""
+        with np.load(io.BytesIO(blob), allow_pickle=False) as held:
+            return SentimentHead(
+                words=_head(held["words"]),
+                vectors=_head(held["vectors"]),
+                platt=Platt(*(float(x) for x in held["platt"])),
+                trained_on=int(held["trained_on"]),
+                model_id=str(held["model_id"]),
+            )
+
+
+def fit_head(
+    words: Words, vectors: Vectors, negative: npt.NDArray[np.bool_], *, model_id: str
+) -> SentimentHead:
+    """Return a head from texts with 1-2 stars (negative) and 4-5 stars.
+
+    Every fifth text is held back for Platt's scaling.
+    """
+    held = np.arange(len(negative)) % 5 == 4
+    features = _features(words)
+    one = fit_binary(features[~held], negative[~held], l2=1.0)
+    two = fit_binary(vectors[~held].astype(np.float64), negative[~held], l2=1.0)
+    mean = _mean(one.scores(features[held])[:, 0], two.scores(vectors[held])[:, 0])
+    return SentimentHead(
+        words=one,
+        vectors=two,
+        platt=fit_platt(mean, negative[held]),
+        trained_on=len(negative),
+        model_id=model_id,
+    )
+
+
+def negative_probability(
+    words: Words,
+    vectors: Vectors,
+    ratings: Floats,
+    *,
+    head: SentimentHead | None,
+) -> tuple[Floats, Floats, str]:
+    """Return (P(negative) of the text alone, P(negative) to store, the model's name).
+
+    At the start the stars are evidence beside the lexicon; a learned head reads the text alone.
+    """
+    start = text_log_odds(words)
+    if head is None:
+        together = np.asarray(expit(with_stars(start, ratings)), np.float64)
+        return expit(start), together, f"{VERSION} and stars (uncalibrated)"
+    alone = head.probability(words, vectors)
+    unread = words.counts() == 0
+    alone = np.where(unread, expit(with_stars(start, ratings)), alone)
+    return alone, alone, head.name
+
+
+def _features(words: Words) -> sparse.csr_matrix:
+    rows, buckets = words.buckets(BUCKETS)
+    table = sparse.csr_matrix(
+        (np.ones(len(rows), np.float32), (rows, buckets)), shape=(words.texts, BUCKETS)
+    )
+    table.data[:] = 1.0
+    lengths = np.sqrt(np.maximum(np.diff(table.indptr), 1))
+    return sparse.diags(1.0 / lengths).dot(table).tocsr() * 3.0
+
+
+def _mean(first: Floats, second: Floats) -> Floats:
+    return log_odds((expit(first) + expit(second)) / 2.0)
+
+
+def _mean_log_odds(one: Logistic, two: Logistic, words: Words, vectors: Vectors) -> Floats:
+    return _mean(one.scores(_features(words))[:, 0], two.scores(vectors)[:, 0])
+
+
+def _head(values: npt.NDArray[np.float32]) -> Logistic:
+    wide = values.astype(np.float64)
+    return Logistic(weights=wide[:-1, None], bias=wide[-1:])

@@ -1,0 +1,122 @@
+"""Logistic regression, Platt's and temperature scaling: small, deterministic, on numpy and scipy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize, minimize_scalar
+from scipy.special import expit, log_softmax, softmax
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Logistic:
+    """Weights [features, classes] and bias [classes]; one class column for a yes-no question."""
+
+    weights: Floats
+    bias: Floats
+
+    def scores(self, features: Any) -> Floats:
+        """Return the log odds (one class) or unnormalised log probabilities [rows, classes]."""
+        return np.asarray(features @ self.weights, np.float64) + self.bias
+
+
+def fit_binary(features: Any, truth: npt.ArrayLike, *, l2: float = 1.0) -> Logistic:
+    """Return the head of a yes-no question. `features` is dense or sparse [rows, features].
+
+    Minimises the summed log loss plus l2/2 times the squared weights (the bias is free), by
+    L-BFGS from zero, so the same rows give the same head.
+    """
+    y = np.asarray(truth, np.float64)
+    size = features.shape[1]
+
+    def loss(point: Floats) -> tuple[float, Floats]:
+        weights, bias = point[:-1], point[-1]
+        score = np.asarray(features @ weights).ravel() + bias
+        residual = expit(score) - y
+        value = np.logaddexp(0.0, score).sum() - y @ score + 0.5 * l2 * weights @ weights
+        slope = np.asarray(features.T @ residual).ravel() + l2 * weights
+        return float(value), np.append(slope, residual.sum())
+
+    best = minimize(loss, np.zeros(size + 1), jac=True, method="L-BFGS-B", options={"maxiter": 120})
+    return Logistic(weights=best.x[:-1, None], bias=best.x[-1:])
+
+
+def fit_classes(
+    features: npt.NDArray[Any],
+    classes: Ints,
+    *,
+    count: int,
+    l2: float = 1.0,
+    sample_weight: Floats | None = None,
+) -> Logistic:
+    """Return the head of a choice among `count` classes; dense features, one class number a row."""
+    x = np.asarray(features, np.float64)
+    weight = np.ones(len(x)) if sample_weight is None else sample_weight
+    truth = np.zeros((len(x), count))
+    truth[np.arange(len(x)), classes] = 1.0
+    shape = (x.shape[1] + 1, count)
+
+    def loss(point: Floats) -> tuple[float, Floats]:
+        table = point.reshape(shape)
+        score = x @ table[:-1] + table[-1]
+        logs = log_softmax(score, axis=1)
+        residual = (np.exp(logs) - truth) * weight[:, None]
+        value = -(logs * truth * weight[:, None]).sum() + 0.5 * l2 * (table[:-1] ** 2).sum()
+        slope = np.vstack([x.T @ residual + l2 * table[:-1], residual.sum(axis=0)])
+        return float(value), slope.ravel()
+
+    best = minimize(
+        loss, np.zeros(shape).ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 200}
+    )
+    table = best.x.reshape(shape)
+    return Logistic(weights=table[:-1], bias=table[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class Platt:
+    """Maps a log odds to a calibrated one: slope x + offset."""
+
+    slope: float
+    offset: float
+
+    def probability(self, log_odds: Floats) -> Floats:
+        """Return the calibrated probability."""
+        return np.asarray(expit(self.slope * log_odds + self.offset), np.float64)
+
+
+def fit_platt(log_odds: Floats, truth: npt.ArrayLike) -> Platt:
+    """Return Platt's scaling, with his smoothed targets (Platt 1999), so that 0 and 1 stay off."""
+    y = np.asarray(truth, np.float64)
+    yes, no = y.sum(), len(y) - y.sum()
+    target = np.where(y > 0.5, (yes + 1.0) / (yes + 2.0), 1.0 / (no + 2.0))
+    head = fit_binary(np.asarray(log_odds, np.float64)[:, None], target, l2=1e-6)
+    return Platt(slope=float(head.weights[0, 0]), offset=float(head.bias[0]))
+
+
+def fit_temperature(scores: Floats, classes: Ints) -> float:
+    """Return the temperature in [.05, 20] at which softmax(scores / T) has the least log loss."""
+    rows = np.arange(len(classes))
+
+    def loss(log_t: float) -> float:
+        logs = log_softmax(scores / np.exp(log_t), axis=1)
+        return float(-logs[rows, classes].mean())
+
+    best = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded")
+    return float(np.exp(best.x))
+
+
+def probabilities(scores: Floats, *, temperature: float) -> Floats:
+    """Return softmax(scores / temperature) [rows, classes]."""
+    return np.asarray(softmax(scores / temperature, axis=1), np.float64)
+
+
+def log_odds(probability: Floats) -> Floats:
+    """Return the log odds of probabilities, kept within 1e-6 of 0 and 1."""
+    p = np.clip(probability, 1e-6, 1.0 - 1e-6)
+    return np.asarray(np.log(p) - np.log1p(-p), np.float64)

@@ -1,0 +1,164 @@
+"""Each new text gets tone, urgency and category; a changed taxonomy classifies anew."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pytest
+
+from closeloop.domain.review import Label, LabelKind
+from closeloop.domain.taxonomy import Category, Taxonomy
+from closeloop.stages import embed, enrich
+from closeloop.stages.enrich_category import CategoryModel
+from closeloop.tables import ENRICHMENT, FEEDBACK
+from closeloop.testing.configuration import example_configuration
+from closeloop.testing.context import InMemoryContext
+
+NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
+
+
+def _feed(
+    context: InMemoryContext, texts: list[str], *, ratings: Any = None, start: int = 0
+) -> None:
+    rows = [
+        {
+            "feedback_id": f"f{start + i:05d}",
+            "revision": 1,
+            "product": "wallet",
+            "event_time": NOON,
+            "text": text,
+            "rating": None if ratings is None else float(ratings[i]),
+            "masker": "1",
+        }
+        for i, text in enumerate(texts)
+    ]
+    context.as_step("refine").append(FEEDBACK, FEEDBACK.from_rows(rows))
+    embed.run(context.as_step(embed.NAME))
+    enrich.run(context.as_step(enrich.NAME))
+
+
+def _by_text(context: InMemoryContext) -> dict[str, dict[str, Any]]:
+    texts = {r["feedback_id"]: r["text"] for r in context.rows(FEEDBACK).to_pylist()}
+    return {texts[r["feedback_id"]]: r for r in context.rows(ENRICHMENT).to_pylist()}
+
+
+def test_texts_get_their_category_tone_and_urgency() -> None:
+    context = InMemoryContext()
+    _feed(
+        context,
+        [
+            "UPI payment failed, money debited",
+            "my parcel is late",
+            "nice app",
+            "orchids bloom purple sunsets",
+        ],
+        ratings=[1, 2, 5, 3],
+    )
+    rows = _by_text(context)
+    paid = rows["UPI payment failed, money debited"]
+    assert paid["category"] == "payment failure"
+    assert paid["sentiment"] > 0.8
+    assert paid["urgency"] > 0.5
+    assert "money missing" in paid["urgency_reasons"]
+    assert "uncalibrated" in paid["sentiment_model"]
+    assert "example-1" in paid["category_model"]
+    assert "uncalibrated" in paid["category_model"]
+    assert rows["my parcel is late"]["category"] == "shipping delay"
+    assert rows["nice app"]["content_free"]
+    assert rows["nice app"]["sentiment"] < 0.2
+    assert rows["orchids bloom purple sunsets"]["category"] == "unknown"
+
+
+def test_text_decides_where_the_stars_disagree() -> None:
+    context = InMemoryContext()
+    _feed(
+        context,
+        ["worst scam, payment failed and money stolen", "love it, excellent"],
+        ratings=[5, 1],
+    )
+    rows = _by_text(context)
+    assert rows["worst scam, payment failed and money stolen"]["sentiment"] > 0.85
+    assert rows["love it, excellent"]["sentiment"] < 0.15
+    assert all(row["rating_conflict"] for row in rows.values())
+
+
+def test_rows_without_a_masker_and_known_rows_are_left_alone() -> None:
+    context = InMemoryContext()
+    _feed(context, ["payment failed"])
+    row = {"feedback_id": "x", "revision": 1, "text": "payment failed", "masker": None}
+    context.as_step("refine").append(FEEDBACK, FEEDBACK.from_rows([row]))
+    enrich.run(context.as_step(enrich.NAME))
+    enrich.run(context.next_pass())
+    assert context.rows(ENRICHMENT).num_rows == 1
+
+
+def _starred(count: int) -> tuple[list[str], list[int]]:
+    # "krumpf" and "zonk" are in no lexicon: only the stars can tell what they mean.
+    draw = np.random.default_rng(5)
+    low = draw.random(count) < 0.4
+    texts = [f"{'krumpf' if bad else 'zonk'} checkout number {i}" for i, bad in enumerate(low)]
+    return texts, [1 if bad else 5 for bad in low]
+
+
+def test_the_users_own_stars_teach_a_head_that_is_fitted_rarely() -> None:
+    context = InMemoryContext()
+    texts, ratings = _starred(520)
+    _feed(context, texts, ratings=ratings)
+    _feed(context, ["krumpf in the basket", "zonk in the basket"], start=1_000)
+    rows = _by_text(context)
+    assert rows["krumpf in the basket"]["sentiment"] > 0.8
+    assert rows["zonk in the basket"]["sentiment"] < 0.2
+    assert "stars-head over 520" in rows["krumpf in the basket"]["sentiment_model"]
+    assert "sentiment heads fitted" not in context.counts
+
+
+def test_the_same_rows_give_the_same_answers() -> None:
+    answers = []
+    for _ in range(2):
+        context = InMemoryContext()
+        texts, ratings = _starred(520)
+        _feed(context, texts, ratings=ratings)
+        answers.append(context.rows(ENRICHMENT).drop_columns(["batch_id"]))
+    assert answers[0].equals(answers[1])
+
+
+def test_a_changed_taxonomy_classifies_stored_rows_anew() -> None:
+    config = example_configuration()
+    context = InMemoryContext(config=config)
+    _feed(context, ["UPI payment failed", "parcel is late"])
+    renamed = tuple(
+        Category("money trouble", c.description, c.examples) if c.name == "payment failure" else c
+        for c in config.taxonomy.categories
+    )
+    context.services.config = replace(config, taxonomy=Taxonomy(renamed, "example-2"))
+    enrich.run(context.next_pass())
+    rows = _by_text(context)
+    assert rows["UPI payment failed"]["category"] == "money trouble"
+    assert rows["parcel is late"]["category"] == "shipping delay"
+    assert len(rows) == context.rows(ENRICHMENT).num_rows == 2
+
+
+@pytest.mark.parametrize(("count", "calibrated"), [(60, False), (120, True)])
+def test_labels_teach_and_calibrate_the_categories(count: int, calibrated: bool) -> None:
+    context = InMemoryContext()
+    _feed(context, [f"krumpf item {i % 7}" for i in range(count)])
+    for i in range(count):
+        label = Label(
+            f"l{i}", LabelKind.CATEGORY, "wallet", None, (f"f{i:05d}",), "shipping delay",
+            None, None, "ann", NOON,
+        )  # fmt: skip
+        context.ops.put_label(label)
+    _feed(context, ["krumpf item"], start=1_000)
+    row = _by_text(context)["krumpf item"]
+    assert ("uncalibrated" not in row["category_model"]) is calibrated
+    if calibrated:
+        assert row["category"] == "shipping delay"
+
+
+def test_the_category_model_survives_its_state() -> None:
+    context = InMemoryContext()
+    _feed(context, ["payment failed"])
+    blob = context.state(enrich.CATEGORY)
+    assert blob is not None
+    assert CategoryModel.from_bytes(blob).to_bytes() == blob
