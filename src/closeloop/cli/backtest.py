@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 
 from closeloop.app import BACKTESTS_FOLDER, Workspace, write_summary
 from closeloop.cli.output import local_time, print_json, print_table, records, safe, shorten
-from closeloop.cli.run import parse_time
 from closeloop.cli.session import open_workspace
 from closeloop.cli.signals import SIGNALS, blamed, what
+from closeloop.cli.times import parse_time
 from closeloop.errors import UsageError
 from closeloop.settings import duration
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import click
 
 from closeloop.cli.output import print_json
 from closeloop.cli.session import open_workspace
+from closeloop.cli.times import parse_time
 from closeloop.errors import TransientError, UsageError
 from closeloop.loop import PassReport
 from closeloop.settings import duration
@@ -36,22 +37,6 @@ def run(ctx: click.Context, watch: bool, every: str, as_of: str | None, as_json:
         except TransientError as error:
             click.echo(f"closeloop: {error}\n  trying again in {every}", err=True)
         time.sleep(pause.total_seconds())
-
-
-def parse_time(text: str | None) -> datetime | None:
-    """Return a time given on the command line; without a zone it is UTC.
-
-    Raises UsageError with the forms that are understood.
-    """
-    if text is None:
-        return None
-    try:
-        value = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(
-            f"no time: {text!r}", hint="write it like 2024-02-06 or 2024-02-06T18:00+01:00"
-        ) from error
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def _pause(text: str) -> timedelta:

@@ -33,6 +33,20 @@ def _properties(transaction: Transaction) -> CommitProperties:
     return CommitProperties(app_transactions=[named])
 
 
+def _storage(table: Table) -> dict[str, str | None]:
+    """Return how a table is kept: statistics of columns without text only.
+
+    Delta's log holds each file's smallest and largest values; a customer's words must not stay
+    there after an erasure.
+    """
+    plain = [
+        c.name
+        for c in table.columns
+        if pa.types.is_integer(c.type) or pa.types.is_timestamp(c.type)
+    ]
+    return {"delta.dataSkippingStatsColumns": ",".join(plain)}
+
+
 class LocalEngine:
     """Holds one Delta table a folder under `root`/layer/name."""
 
@@ -127,7 +141,9 @@ class LocalEngine:
         if delta is None:
             return
         if version is None:
-            write_deltalake(self._path(table), table.empty(), mode="overwrite")
+            write_deltalake(
+                self._path(table), table.empty(), mode="overwrite", configuration=_storage(table)
+            )
         elif int(delta.version()) != version:
             delta.restore(version)
         self._open.pop(table.full_name, None)
@@ -213,6 +229,7 @@ class LocalEngine:
                 delta if delta is not None else self._path(table),
                 rows,
                 mode=mode,
+                configuration=_storage(table) if delta is None else None,
                 commit_properties=_properties(transaction),
             )
         except (DeltaError, OSError) as error:

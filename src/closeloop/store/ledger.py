@@ -22,13 +22,13 @@ class SqlLedger:
 
     def heads(self) -> dict[str, Head]:
         """Return the committed version of each table."""
-        with self._database.begin() as connection:
+        with self._database.read() as connection:
             rows = connection.execute(select(table_head)).mappings().all()
         return {r["table_name"]: Head(version=r["version"], step_id=r["step_id"]) for r in rows}
 
     def cursors(self, step: str) -> dict[str, int]:
         """Return what a step has consumed: table to ledger step."""
-        with self._database.begin() as connection:
+        with self._database.read() as connection:
             rows = connection.execute(select(cursor).where(cursor.c.step == step)).mappings().all()
         return {r["table_name"]: int(r["batch_id"]) for r in rows}
 
@@ -50,7 +50,7 @@ class SqlLedger:
 
     def unfinished(self) -> list[int]:
         """Return the ids of steps that began and neither committed nor were undone."""
-        with self._database.begin() as connection:
+        with self._database.read() as connection:
             query = select(ledger_step.c.step_id).where(ledger_step.c.status == "running")
             return [int(row[0]) for row in connection.execute(query)]
 
