@@ -21,13 +21,17 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Quotation:
-    """A verbatim, masked excerpt of one review."""
+    """A verbatim, masked excerpt of one review.
+
+    `role` says why it is shown: representative, diverse, recent, or dissenting (it disagrees).
+    """
 
     feedback_id: str
     text: str
     rating: float | None
     event_time: datetime
     version: str | None
+    role: str = "representative"
 
 
 @dataclass(frozen=True, slots=True)
