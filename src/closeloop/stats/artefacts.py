@@ -20,7 +20,7 @@ BAYES_FACTOR = 1e4
 SUSPEND_DAYS = 28
 
 
-def starts_of_collection(days: Ints, member: np.ndarray) -> list[int]:  # type: ignore[type-arg]
+def starts_of_collection(days: Ints, member: np.ndarray) -> list[int]:
     """Return the days (since 1970) on which a stratum begins; `member` marks its items."""
     if len(days) == 0 or not member.any():
         return []

@@ -7,223 +7,236 @@ from dataclasses import dataclass
 import numpy as np
 
 from closeloop.stats.baseline import (
-    HISTORY_DAYS,
-    HOLD_BACK_DAYS,
-    BaselineTrack,
-    DailyBaseline,
+    HOURS_A_WEEK,
+    Baselines,
     Floats,
     Ints,
+    baselines,
     hour_of_week,
-    window_exposure,
 )
 from closeloop.stats.evidence import (
     HOURS_A_MONTH,
     WINDOWS_H,
+    Bools,
     e_bh,
     surge_factor,
     surge_gate,
     window_terms,
 )
 
+MIN_HISTORY_DAYS = 14
+"""With less history there is not enough evidence of what is usual, and no look is taken."""
+LOG_CAP = 600.0
+"""Evidence beyond e^600 is stored as that."""
+_SERIES_SHIFT = 24
+"""Series and hour in one sortable number: hours since 1970 stay under 2^24 for 1,900 years."""
+
 
 @dataclass(frozen=True, slots=True)
 class SeriesData:
-    """Complaints of one product, in order of time.
+    """Complaints of one product and which series each belongs to.
 
-    `hours` (since 1970) of every complaint of the product that counts; `member_series` and
-    `member_row` say which complaints belong to which of `series` series; `testable` marks the
-    complaints that may raise an alarm (others, of a suspended stratum say, train only).
+    `hours` (since 1970, in order) and `weight` (0..1) of every complaint; `member_row` and
+    `member_series` [memberships] say which complaints belong to which of `series` series;
+    `testable` [memberships] marks what may be evidence (the texts that formed a theme are none for
+    it: they train its baseline only).
     """
 
     hours: Ints
-    member_series: Ints
+    weight: Floats
     member_row: Ints
+    member_series: Ints
+    testable: Bools
     series: int
-    testable: np.ndarray  # type: ignore[type-arg]
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """One series at one hour whose evidence reached the threshold."""
+    """One series at one hour whose evidence reached the threshold.
+
+    `count` complaints lie in the `window_h` hours that end with `hour` (the window of the largest
+    term) where `expected` were; both also for the last six hours. `evidence` is the e-value.
+    """
 
     series: int
     hour: int
     window_h: int
-    count: int
+    count: float
     expected: float
     evidence: float
     threshold: float
     fdr_pass: bool
-    count_6h: int
+    count_6h: float
     expected_6h: float
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """The looks of one scan: each a series at an hour, with its e-value."""
+class Scan:
+    """All alarms in order of time, how many looks were taken, and the baselines they rest on."""
 
-    alarms: list[Alarm]
+    alarms: tuple[Alarm, ...]
     looks: int
+    baselines: Baselines
+
+
+def product_baselines(data: SeriesData, *, first_day: int, last_day: int) -> Baselines:
+    """Return the baselines of all series (the product's own last) on days first..last."""
+    days = last_day - first_day + 1
+    day = data.hours // 24 - first_day
+    inside = (day >= 0) & (day < days)
+    member_day = day[data.member_row]
+    held = inside[data.member_row]
+    columns = data.series + 1
+    flat: Floats = np.bincount(
+        np.concatenate(
+            [
+                member_day[held] * columns + data.member_series[held],
+                day[inside] * columns + data.series,
+            ]
+        ),
+        weights=np.concatenate([data.weight[data.member_row][held], data.weight[inside]]),
+        minlength=days * columns,
+    ).astype(np.float64)
+    weekly: Floats = np.bincount(
+        day[inside] * HOURS_A_WEEK + hour_of_week(data.hours[inside]),
+        weights=data.weight[inside],
+        minlength=days * HOURS_A_WEEK,
+    ).astype(np.float64)
+    return baselines(
+        flat.reshape(days, columns), weekly.reshape(days, HOURS_A_WEEK), first_day=first_day
+    )
 
 
 def scan(
-    data: SeriesData, *, since: int, until: int, false_alarms: float, q: float
-) -> Look:
+    data: SeriesData,
+    *,
+    since: int,
+    until: int,
+    first_day: int,
+    family: int,
+    false_alarms: float,
+    q: float,
+) -> Scan:
     """Return all alarms at hours in [since, until], from baselines that only know the past.
 
-    An alarm needs M >= N 720 / B (N series, B false alarms a product and month) and to pass the
-    surge gate. Evidence can rise only when a complaint arrives, so only such hours are looked at.
+    An alarm needs M >= N 720 / B (`family` N series, `false_alarms` B a product and month) and to
+    pass the surge gate. Evidence can rise only when a complaint arrives, so only such hours are
+    looked at. `first_day` is where the product's history begins.
     """
-    if data.series == 0 or len(data.hours) == 0:
-        return Look([], 0)
-    testable_member = data.testable[data.member_row]
-    member_hour = data.hours[data.member_row]
-    candidates = testable_member & (member_hour >= since) & (member_hour <= until)
-    if not candidates.any():
-        return Look([], 0)
-    looks = np.unique(
-        np.stack([member_hour[candidates], data.member_series[candidates]], axis=1), axis=0
+    known = product_baselines(data, first_day=first_day, last_day=max(until // 24, first_day))
+    looks = _looks(data, since=since, until=until, known=known)
+    if not len(looks):
+        return Scan((), 0, known)
+    terms = _terms(looks, data, known)
+    log_evidence = np.logaddexp.reduce(terms.logs, axis=1) - np.log(HOURS_A_MONTH)
+    evidence = np.exp(np.minimum(log_evidence, LOG_CAP))
+    threshold = family / false_alarms
+    reached = np.flatnonzero(evidence >= threshold)
+    best = terms.logs[reached].argmax(axis=1)
+    passed = reached[_gated(terms, reached, best)]
+    alarms = tuple(
+        _alarm(i, looks, terms, evidence, threshold=threshold, family=family, q=q) for i in passed
     )
-    baselines = _baselines(data, days=np.unique(looks[:, 0] // 24))
-    tested = _sorted_hours(data, testable_member, member_hour)
-    total = np.sort(data.hours[data.testable])
-    evidence, best = _evidence(looks, baselines, tested, total)
-    threshold = data.series / false_alarms
-    alarms = [
-        _alarm(i, looks, best, evidence, threshold, baselines, tested, data.series, q)
-        for i in np.flatnonzero(evidence >= threshold)
-        if best.gate[i]
-    ]
-    return Look(alarms, len(looks))
+    return Scan(alarms, len(looks), known)
 
 
-@dataclass(slots=True)
-class _Best:
-    window: Ints
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """Arrays [looks, windows]: log terms, own count and expectation, all complaints' counts."""
+
+    logs: Floats
     count: Floats
     expected: Floats
-    gate: np.ndarray  # type: ignore[type-arg]
+    everything: Floats
+    share: Floats
 
 
-def _baselines(data: SeriesData, *, days: Ints) -> dict[int, DailyBaseline]:
-    """Return the baseline in force on each of the days (since 1970)."""
-    wanted = {int(d) for d in days}
-    last = max(wanted)
-    first = max(int(data.hours.min()) // 24, min(wanted) - HISTORY_DAYS)
-    member_day = data.hours[data.member_row] // 24
-    inside = (member_day >= first) & (member_day <= last)
-    counts = np.zeros((last - first + 1, data.series))
-    np.add.at(counts, (member_day[inside] - first, data.member_series[inside]), 1.0)
-    day_of_row = data.hours // 24
-    starts = np.searchsorted(np.sort(day_of_row), np.arange(first, last + 2))
-    ordered = hour_of_week(data.hours[np.argsort(day_of_row, kind="stable")])
-    track = BaselineTrack(data.series)
-    found: dict[int, DailyBaseline] = {}
-    for day in range(first, last + 1):
-        folded = day - HOLD_BACK_DAYS - 1
-        if folded >= first:
-            position = folded - first
-            track.fold(
-                counts[position],
-                hours_of_week=ordered[starts[position] : starts[position + 1]],
-                weekday=(folded + 3) % 7,
-            )
-        if day in wanted:
-            found[day] = track.baseline()
-    return found
+def _looks(data: SeriesData, *, since: int, until: int, known: Baselines) -> Ints:
+    """Return (hour, series) pairs in order of time."""
+    hour = data.hours[data.member_row]
+    wanted = data.testable & (hour >= since) & (hour <= until)
+    row = np.clip(hour // 24 - known.first_day, 0, len(known.known_days) - 1)
+    wanted &= (known.known_days[row] >= MIN_HISTORY_DAYS) & (data.weight[data.member_row] > 0)
+    keys = np.unique((hour[wanted] << _SERIES_SHIFT) | data.member_series[wanted])
+    return np.stack([keys >> _SERIES_SHIFT, keys & ((1 << _SERIES_SHIFT) - 1)], axis=1)
 
 
-def _sorted_hours(data: SeriesData, testable: Ints, hours: Ints) -> list[Ints]:
-    order = np.lexsort((hours, data.member_series))
-    order = order[testable[order]]
-    series, sorted_hours = data.member_series[order], hours[order]
-    edges = np.searchsorted(series, np.arange(data.series + 1))
-    return [sorted_hours[edges[s] : edges[s + 1]] for s in range(data.series)]
-
-
-def _evidence(
-    looks: Ints, baselines: dict[int, DailyBaseline], tested: list[Ints], total: Ints
-) -> tuple[Floats, _Best]:
+def _terms(looks: Ints, data: SeriesData, known: Baselines) -> _Terms:
     hours, series = looks[:, 0], looks[:, 1]
-    days = hours // 24
-    rows = len(looks)
-    mean, shape, phi, everything = (np.zeros(rows) for _ in range(4))
-    exposure = np.zeros((rows, len(WINDOWS_H)))
-    for day in np.unique(days):
-        at = np.flatnonzero(days == day)
-        base = baselines[int(day)]
-        mean[at] = base.mean[series[at]]
-        shape[at], phi[at] = base.shape[series[at]], base.phi[series[at]]
-        everything[at] = base.mean.sum()
-        for w, width in enumerate(WINDOWS_H):
-            exposure[at, w] = window_exposure(base.profile, hours[at], width)
-    counts = np.zeros((rows, len(WINDOWS_H)))
-    all_counts = np.zeros((rows, len(WINDOWS_H)))
-    for s in np.unique(series):
-        at = np.flatnonzero(series == s)
-        for w, width in enumerate(WINDOWS_H):
-            counts[at, w] = _within(tested[s], hours[at], width)
+    row = hours // 24 - known.first_day
+    mean, total = known.mean[row, series], known.mean[row, -1]
+    shape, phi = known.shape[row, series], known.phi[row, series]
+    doubled = np.concatenate(
+        [np.zeros((len(known.profile), 1)), np.cumsum(np.tile(known.profile, 2), axis=1)], axis=1
+    )
+    end = hour_of_week(hours) + HOURS_A_WEEK + 1
+    own = _Counter(data.member_series[data.testable], data, rows=data.member_row[data.testable])
+    everyone = _Counter(np.zeros(len(data.hours), np.int64), data, rows=np.arange(len(data.hours)))
+    size = (len(looks), len(WINDOWS_H))
+    logs, count, expected, everything = (np.empty(size) for _ in range(4))
     for w, width in enumerate(WINDOWS_H):
-        all_counts[:, w] = _within(total, hours, width)
-    logs = np.zeros((rows, len(WINDOWS_H)))
-    share = np.clip(mean / np.maximum(everything, 1e-9), 0.0, 1.0)
-    for w, width in enumerate(WINDOWS_H):
-        others = np.maximum(all_counts[:, w] - counts[:, w], 0.0)
-        expected_others = np.maximum(everything - mean, 0.0) * exposure[:, w]
-        surged = exposure[:, w] * surge_factor(others, expected_others)
-        logs[:, w] = window_terms(
-            counts[:, w], surged, mean=mean, shape=shape, phi=phi, width=width
+        exposure = doubled[row, end] - doubled[row, end - width]
+        count[:, w] = own.within(series, hours, width)
+        everything[:, w] = everyone.within(np.zeros_like(series), hours, width)
+        expected[:, w] = mean * exposure
+        surged = exposure * surge_factor(
+            np.maximum(everything[:, w] - count[:, w], 0.0),
+            np.maximum(total - mean, 0.0) * exposure,
         )
-    evidence = np.exp(np.minimum(np.logaddexp.reduce(logs, axis=1), 600.0)) / HOURS_A_MONTH
-    largest = logs.argmax(axis=1)
-    pick = (np.arange(rows), largest)
-    best = _Best(
-        window=np.asarray(WINDOWS_H)[largest],
-        count=counts[pick],
-        expected=mean * exposure[pick],
-        gate=np.zeros(rows, dtype=np.bool_),
-    )
-    strong = np.flatnonzero(evidence >= 1.0)
-    best.gate[strong] = surge_gate(
-        counts[pick][strong], np.maximum(all_counts[pick][strong], counts[pick][strong]), share[strong]
-    )
-    return evidence, best
+        logs[:, w] = window_terms(count[:, w], surged, mean=mean, shape=shape, phi=phi, width=width)
+    share = np.clip(mean / np.maximum(total, 1e-9), 0.0, 1.0)
+    return _Terms(logs, count, expected, everything, share)
 
 
-def _within(sorted_hours: Ints, hours: Ints, width: int) -> Ints:
-    upto = np.searchsorted(sorted_hours, hours, side="right")
-    return np.asarray(upto - np.searchsorted(sorted_hours, hours - width, side="right"))
+class _Counter:
+    """Counts complaints of a series in the hours up to one, by two binary searches."""
+
+    def __init__(self, series: Ints, data: SeriesData, *, rows: Ints) -> None:
+        keys = (series << _SERIES_SHIFT) | data.hours[rows]
+        order = np.argsort(keys, kind="stable")
+        self._keys = keys[order]
+        self._sums = np.concatenate([[0.0], np.cumsum(data.weight[rows][order])])
+
+    def within(self, series: Ints, hours: Ints, width: int) -> Floats:
+        """Return the weight of the `width` hours that end with each of `hours`, inclusive."""
+        start = series << _SERIES_SHIFT
+        upto = np.searchsorted(self._keys, start | hours, side="right")
+        before = np.searchsorted(self._keys, start | (hours - width), side="right")
+        return np.asarray(self._sums[upto] - self._sums[before])
+
+
+def _gated(terms: _Terms, reached: Ints, best: Ints) -> Bools:
+    pick = (reached, best)
+    return surge_gate(terms.count[pick], terms.everything[pick], terms.share[reached])
 
 
 def _alarm(
     i: int,
     looks: Ints,
-    best: _Best,
+    terms: _Terms,
     evidence: Floats,
+    *,
     threshold: float,
-    baselines: dict[int, DailyBaseline],
-    tested: list[Ints],
-    series: int,
+    family: int,
     q: float,
 ) -> Alarm:
-    hour, which = int(looks[i, 0]), int(looks[i, 1])
-    # e-BH over what every series showed in the day up to this hour.
-    recent = np.flatnonzero((looks[:, 0] > hour - 24) & (looks[:, 0] <= hour))
-    shown = np.zeros(series)
-    shown[looks[recent, 1]] = evidence[recent]
-    shown[which] = evidence[i]
-    base = baselines[hour // 24]
-    one = np.array([hour])
-    exposure_6h = float(window_exposure(base.profile, one, 6)[0])
+    hour, series = int(looks[i, 0]), int(looks[i, 1])
+    # e-BH over what every series showed last in the day up to this look.
+    recent = slice(int(np.searchsorted(looks[:, 0], hour - 24, side="right")), i + 1)
+    newest = dict(zip(looks[recent, 1].tolist(), evidence[recent].tolist(), strict=True))
+    shown = np.array(list(newest.values()))
+    place = list(newest).index(series)
+    window = int(terms.logs[i].argmax())
+    six = WINDOWS_H.index(6)
     return Alarm(
-        series=which,
+        series=series,
         hour=hour,
-        window_h=int(best.window[i]),
-        count=int(best.count[i]),
-        expected=float(best.expected[i]),
+        window_h=WINDOWS_H[window],
+        count=float(terms.count[i, window]),
+        expected=float(terms.expected[i, window]),
         evidence=float(evidence[i]),
         threshold=threshold,
-        fdr_pass=bool(e_bh(shown, family=series, q=q)[which]),
-        count_6h=int(_within(tested[which], one, 6)[0]),
-        expected_6h=float(base.mean[which] * exposure_6h),
+        fdr_pass=bool(e_bh(shown, family=family, q=q)[place]),
+        count_6h=float(terms.count[i, six]),
+        expected_6h=float(terms.expected[i, six]),
     )
