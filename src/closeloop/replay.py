@@ -40,13 +40,20 @@ def known_times(rows: pa.Table, config: Configuration) -> pa.ChunkedArray:
 
     min(ingested_at, max(event_time, updated_at) + the source's lag), as domain.feedback.known_at.
     """
-    newest = pc.max_element_wise(rows.column("event_time"), rows.column("updated_at"))
-    seconds = [
-        config.source(name).lag.total_seconds() for name in rows.column("source").to_pylist()
+    # Arrow compares timestamps element by element only as numbers.
+    event, updated, ingested = (
+        rows.column(name).cast(pa.int64()) for name in ("event_time", "updated_at", "ingested_at")
+    )
+    encoded = rows.column("source").combine_chunks().dictionary_encode()
+    lags = [
+        int(config.source(name or "").lag.total_seconds() * 1e6)
+        for name in encoded.dictionary.to_pylist()
     ]
-    lag = pa.array((np.asarray(seconds) * 1e6).astype("int64"), pa.duration("us"))
-    return pc.min_element_wise(
-        pc.add(newest, lag).cast(TIME), rows.column("ingested_at"), skip_nulls=False
+    lag = pa.array(lags, pa.int64()).take(encoded.indices)
+    newest = pc.add(pc.max_element_wise(event, updated), lag)
+    known = pc.min_element_wise(newest, ingested, skip_nulls=False)
+    return pa.chunked_array([pc.if_else(pc.is_valid(event), known, None).combine_chunks()]).cast(
+        TIME
     )
 
 

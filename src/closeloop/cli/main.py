@@ -94,7 +94,9 @@ def cli(ctx: click.Context, workspace: str | None, quiet: bool) -> None:
 def main() -> None:
     """Run the command line; never ends in a traceback unless CLOSELOOP_DEBUG is set."""
     try:
-        cli(standalone_mode=False)
+        # A bare --backtest means the latest: click would take the word after it for its value.
+        arguments = ["--backtest=latest" if a == "--backtest" else a for a in sys.argv[1:]]
+        cli(arguments, prog_name="closeloop", standalone_mode=False)
     except CloseloopError as error:
         if os.environ.get("CLOSELOOP_DEBUG"):
             raise

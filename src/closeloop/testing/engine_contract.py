@@ -9,7 +9,7 @@ import pytest
 
 from closeloop.errors import QueryError
 from closeloop.ports import Engine, Transaction
-from closeloop.tables import ASSIGNMENT, SIGNAL, STATE, THEME, TABLES
+from closeloop.tables import ASSIGNMENT, SIGNAL, STATE, TABLES, THEME
 
 NOON = datetime(2024, 2, 6, 12, tzinfo=UTC)
 
