@@ -41,10 +41,6 @@ def test_an_author_is_erased_from_every_table_and_file(tmp_path: Path) -> None:
     assert WORDS[OTHER] in str(tickets)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="Delta's log keeps the least and greatest text of each file as statistics",
-)
 def test_no_words_are_left_in_the_tables_logs(tmp_path: Path) -> None:
     shop(tmp_path).database.close()
     told(tmp_path, "erase", "--author", "Asha", "--yes")
