@@ -31,7 +31,8 @@ def rows(start: datetime, hours: int, text: str, *, every_h: float, rating: floa
             "source": "play",
             "source_id": source_id,
             "payload": payload,
-            "text": f"{text} number {i % 17} at the {('shop', 'till', 'office')[i % 3]}",
+            # Short texts are nobody's copy: near duplicates would count once.
+            "text": f"{text} {('shop', 'till', 'office', 'home', 'train')[i % 5]}",
             "rating": rating,
             "author": f"author {i}",
             "event_time": at,
@@ -49,8 +50,9 @@ def prepared(tmp_path_factory):
     start = NOW - timedelta(days=60)
     calm = list(rows(start, 59 * 24, "great app works well", every_h=3, rating=5, version="1.0"))
     some = list(rows(start, 59 * 24, "payment failed once", every_h=40, rating=2, version="1.0"))
+    some += rows(start, 59 * 24, "buttons are dead", every_h=9, rating=2, version="1.0")
     bad = list(
-        rows(NOW - timedelta(hours=20), 19, "payment failed again", every_h=0.5, rating=1, version="1.1")
+        rows(NOW - timedelta(hours=20), 19, "payment failed again", every_h=0.5, rating=2, version="1.1")
     )
     odd = [{**some[0], "bronze_id": "odd", "source_id": "odd", "feedback_id": "odd", "text": None}]
     with workspace.step("ingest") as step:
