@@ -52,7 +52,14 @@ def prepared(tmp_path_factory):
     some = list(rows(start, 59 * 24, "payment failed once", every_h=40, rating=2, version="1.0"))
     some += rows(start, 59 * 24, "buttons are dead", every_h=9, rating=2, version="1.0")
     bad = list(
-        rows(NOW - timedelta(hours=20), 19, "payment failed again", every_h=0.5, rating=2, version="1.1")
+        rows(
+            NOW - timedelta(hours=20),
+            19,
+            "payment failed again",
+            every_h=0.5,
+            rating=2,
+            version="1.1",
+        )
     )
     odd = [{**some[0], "bronze_id": "odd", "source_id": "odd", "feedback_id": "odd", "text": None}]
     with workspace.step("ingest") as step:

@@ -21,7 +21,19 @@ def test_no_module_has_a_name_that_says_nothing():
 
 def test_the_loop_is_the_line_in_the_readme():
     assert [name for name, _ in STAGES] == (
-        "refine embed enrich theme detect attribute brief decide act verify learn".split()
+        [
+            "refine",
+            "embed",
+            "enrich",
+            "theme",
+            "detect",
+            "attribute",
+            "brief",
+            "decide",
+            "act",
+            "verify",
+            "learn",
+        ]
     )
 
 
@@ -31,7 +43,9 @@ def test_pure_layers_never_ask_the_wall_clock(layer):
         for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Attribute) and node.attr in ("now", "utcnow", "today"):
                 owner = node.value
-                assert not (isinstance(owner, ast.Name) and owner.id in ("datetime", "date")), module
+                assert not (isinstance(owner, ast.Name) and owner.id in ("datetime", "date")), (
+                    module
+                )
 
 
 def test_every_command_exists_and_explains_itself():

@@ -60,10 +60,18 @@ themes: {min_texts: 50}
 @pytest.mark.parametrize(
     ("name", "text", "told"),
     [
-        ("closeloop.yaml", "timezon: UTC", ("closeloop.yaml:1", "timezon", "did you mean 'timezone'")),
+        (
+            "closeloop.yaml",
+            "timezon: UTC",
+            ("closeloop.yaml:1", "timezon", "did you mean 'timezone'"),
+        ),
         ("closeloop.yaml", "a: [", ("closeloop.yaml:1", "YAML")),
         ("closeloop.yaml", "- a\n- b", ("closeloop.yaml", "list")),
-        ("closeloop.yaml", "\n\ntimezone: Mars/Base", ("closeloop.yaml:3", "Mars/Base", "time zone")),
+        (
+            "closeloop.yaml",
+            "\n\ntimezone: Mars/Base",
+            ("closeloop.yaml:3", "Mars/Base", "time zone"),
+        ),
         (
             "closeloop.yaml",
             "sources:\n  play:\n    lag: soon",

@@ -1,0 +1,56 @@
+"""A calibration from judged pairs says what it claims, and stays uncalibrated without them."""
+
+import numpy as np
+
+from closeloop.stats.calibration import (
+    MIN_PAIRS,
+    ThemeConfidence,
+    calibration_error,
+    fit_confidence,
+    linear,
+)
+
+
+def _judged(pairs: int, *, seed: int = 4) -> tuple[np.ndarray, np.ndarray]:
+    draw = np.random.default_rng(seed)
+    odds = draw.normal(0.5, 1.5, pairs)
+    truth = 1.0 / (1.0 + np.exp(-(0.8 * odds + 0.7)))
+    return odds, draw.random(pairs) < truth
+
+
+def test_few_or_one_sided_answers_leave_it_uncalibrated() -> None:
+    odds, same = _judged(MIN_PAIRS - 1)
+    assert fit_confidence(odds, same).name == "uncalibrated"
+    odds, same = _judged(MIN_PAIRS)
+    assert fit_confidence(odds, np.ones(MIN_PAIRS)).pairs == 0
+    assert fit_confidence(odds, same).name == f"{MIN_PAIRS} pairs"
+
+
+def test_fitted_to_pairs_it_is_right_as_often_as_it_says() -> None:
+    fitted = fit_confidence(*_judged(400))
+    odds, same = _judged(4_000, seed=8)
+    # Of two texts with the same odds the pair is right where both are: the square.
+    scores = (odds + 2.5) / 0.43
+    pair = fitted.probability(scores, np.zeros(len(scores))) ** 2
+    assert calibration_error(pair, same) < 0.06
+    start = ThemeConfidence().probability(scores, np.zeros(len(scores))) ** 2
+    assert calibration_error(start, same) > 0.1
+
+
+def test_higher_scores_never_mean_less() -> None:
+    odds, same = _judged(300)
+    turned = fit_confidence(-odds, same)
+    rising = turned.probability(np.array([1.0, 3.0, 6.0]), np.zeros(3))
+    assert np.all(np.diff(rising) >= 0)
+    assert np.all((rising > 0) & (rising < 1))
+
+
+def test_linear_grows_with_score_and_margin() -> None:
+    assert linear(np.array([3.0]), np.array([1.0])) < linear(np.array([4.0]), np.array([1.0]))
+    assert linear(np.array([3.0]), np.array([1.0])) < linear(np.array([3.0]), np.array([2.0]))
+
+
+def test_calibration_error_of_known_cases() -> None:
+    assert calibration_error(np.array([1.0, 1.0, 0.0]), [True, True, False]) == 0.0
+    assert abs(calibration_error(np.array([0.9, 0.9]), [True, False]) - 0.4) < 1e-9
+    assert calibration_error(np.zeros(0), []) == 0.0
