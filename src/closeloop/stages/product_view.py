@@ -13,71 +13,111 @@ import pyarrow.compute as pc
 
 from closeloop.ports import Condition, StepContext
 from closeloop.stats.artefacts import SUSPEND_DAYS, starts_of_collection
+from closeloop.stats.baseline import Floats, Ints
 from closeloop.tables import ASSIGNMENT, ENRICHMENT, FEEDBACK
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 HOUR_US = 3_600_000_000
-MIN_TRUST = 0.5
-"""Feedback that is trusted less than this is shown but not counted."""
 NOT_NEGATIVE = 0.3
 """A text whose probability of being negative is lower is no complaint, whatever its subject."""
+STARS = (1.0, 2.0, 3.0, 4.0, 5.0)
 
 FEEDBACK_COLUMNS = (
     "feedback_id",
     "revision",
-    "product",
     "version",
     "event_time",
-    "text",
     "rating",
     "language",
     "channel",
     "author_key",
     "duplicate_of",
     "trust",
-    "platform",
-    "sku",
-    "region",
-    "fulfilment_centre",
-    "customer_tier",
-    "flag_states",
     "backfill",
 )
-SEGMENT_COLUMNS = ("region", "platform", "sku", "fulfilment_centre", "customer_tier")
+ENRICHMENT_COLUMNS = (
+    "sentiment",
+    "urgency_reasons",
+    "category",
+    "category_confidence",
+    "content_free",
+)
+ASSIGNMENT_COLUMNS = ("theme_id", "theme_confidence", "formed_theme")
+
+
+@dataclass(frozen=True, slots=True)
+class Suspension:
+    """A stratum whose collection has just begun: no evidence from `since` to `until` (hours)."""
+
+    column: str
+    value: str
+    member: Bools
+    since: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """A column of texts as numbers: `codes` [rows] point into `names`, -1 where null."""
+
+    codes: Ints
+    names: tuple[str, ...]
+
+    def equal(self, name: str | None) -> Bools:
+        """Return which rows hold the name."""
+        if name is None or name not in self.names:
+            return np.zeros(len(self.codes), dtype=np.bool_)
+        return np.asarray(self.codes == self.names.index(name))
 
 
 @dataclass(frozen=True, slots=True)
 class ProductView:
-    """One product's latest, counted, unique feedback in order of time.
+    """One product's unique feedback (latest revision, no duplicates) in order of time.
 
-    `rows` holds the columns by name; `hours` are hours since 1970; `complaint` marks complaints;
-    `testable` is False for strata whose collection has just begun.
+    `rows` holds the columns by name; `hours` are hours since 1970, none after the pass's own;
+    `weight` is the trust; `complaint` marks complaints: of a complaint category, with content, and
+    not positive.
     """
 
     product: str
     rows: pa.Table
     hours: Ints
-    complaint: Bools
-    testable: Bools
-    category: npt.NDArray[np.object_]
-    theme: npt.NDArray[np.object_]
+    weight: Floats
     rating: Floats
-    version: npt.NDArray[np.object_]
+    complaint: Bools
+    category: Coded
+    theme: Coded
+    suspensions: tuple[Suspension, ...]
 
-    def times(self, index: npt.NDArray[np.int64]) -> list[datetime]:
-        """Return event times of rows."""
-        return list(self.rows.column("event_time").take(pa.array(index)).to_pylist())
+    @property
+    def testable(self) -> Bools:
+        """Return which rows may be evidence: not those of a stratum while it is suspended."""
+        result = np.ones(len(self.hours), dtype=np.bool_)
+        for s in self.suspensions:
+            result &= ~(s.member & (self.hours >= s.since) & (self.hours < s.until))
+        return result
 
-    def ids(self, index: npt.NDArray[np.int64]) -> list[str]:
-        """Return feedback ids of rows."""
+    def ids(self, index: Ints) -> list[str]:
+        """Return the feedback ids of rows."""
         return list(self.rows.column("feedback_id").take(pa.array(index)).to_pylist())
 
-    def values(self, column: str) -> npt.NDArray[np.object_]:
-        """Return a column as objects (None where absent)."""
-        return np.asarray(self.rows.column(column).to_pylist(), dtype=object)
+    def coded(self, column: str) -> Coded:
+        """Return a column of texts as numbers."""
+        return coded(self.rows.column(column))
+
+    def flags(self, column: str) -> Bools:
+        """Return a column of flags; null is False."""
+        return _flags(self.rows.column(column))
+
+    def numbers(self, column: str) -> Floats:
+        """Return a column of numbers; null is NaN."""
+        return _numbers(self.rows.column(column))
+
+    def members(self, kind: str, series_id: str) -> Ints:
+        """Return the complaints of a theme or category."""
+        held = self.theme if kind == "theme" else self.category
+        return np.flatnonzero(self.complaint & held.equal(series_id))
 
 
 def hour_of(time: datetime) -> int:
@@ -91,41 +131,28 @@ def time_of(hour: int) -> datetime:
 
 
 def product_view(
-    context: StepContext, product: str, *, since: datetime | None = None
+    context: StepContext,
+    product: str,
+    *,
+    since: datetime | None = None,
+    segments: Sequence[str] = (),
 ) -> ProductView:
-    """Return the view of one product, of feedback since a time if one is given."""
+    """Return the view of one product, of feedback since a time if one is given.
+
+    `segments` names columns of silver.feedback that the rows shall hold beside the usual ones.
+    """
     where: list[Condition] = [("product", "=", product)]
     if since is not None:
         where.append(("event_time", ">=", since))
-    feedback = context.rows(FEEDBACK, columns=FEEDBACK_COLUMNS, where=where)
+    feedback = context.rows(FEEDBACK, columns=[*FEEDBACK_COLUMNS, *segments], where=where)
     feedback = latest_revisions(feedback)
-    feedback = feedback.filter(
-        pc.and_(
-            pc.is_null(feedback.column("duplicate_of")),
-            pc.greater_equal(pc.fill_null(feedback.column("trust"), 1.0), MIN_TRUST),
-        )
-    )
+    feedback = feedback.filter(pc.is_null(feedback.column("duplicate_of")))
     feedback = feedback.take(
         pc.sort_indices(feedback, [("event_time", "ascending"), ("feedback_id", "ascending")])
     )
-    enrichment = context.rows(
-        ENRICHMENT,
-        columns=[
-            "feedback_id",
-            "revision",
-            "sentiment",
-            "urgency_reasons",
-            "category",
-            "category_confidence",
-            "content_free",
-        ],
-        where=where,
-    )
-    assignment = context.rows(
-        ASSIGNMENT,
-        columns=["feedback_id", "revision", "theme_id", "theme_confidence", "formed_theme"],
-        where=where,
-    )
+    key = ["feedback_id", "revision"]
+    enrichment = context.rows(ENRICHMENT, columns=[*key, *ENRICHMENT_COLUMNS], where=where)
+    assignment = context.rows(ASSIGNMENT, columns=[*key, *ASSIGNMENT_COLUMNS], where=where)
     rows = _beside(_beside(feedback, enrichment), assignment)
     return _view(context, product, rows)
 
@@ -141,10 +168,19 @@ def latest_revisions(rows: pa.Table) -> pa.Table:
     return rows.filter(pc.equal(newest.column("revision_max").take(place), rows.column("revision")))
 
 
+def coded(column: pa.ChunkedArray) -> Coded:
+    """Return texts as numbers into a sorted list of names."""
+    if len(column) == 0:
+        return Coded(np.zeros(0, dtype=np.int64), ())
+    names = tuple(sorted(pc.unique(pc.drop_null(column)).to_pylist()))
+    place = pc.index_in(column, value_set=pa.array(names, column.type))
+    codes = pc.fill_null(place, -1).to_numpy().astype(np.int64)
+    return Coded(codes, names)
+
+
 def _beside(rows: pa.Table, other: pa.Table) -> pa.Table:
     """Put the columns of the other table's row of the same key beside each row (null: none)."""
-    key = _keys(other)
-    place = pc.index_in(_keys(rows), value_set=key.combine_chunks())
+    place = pc.index_in(_keys(rows), value_set=_keys(other).combine_chunks())
     for name in other.column_names:
         if name not in ("feedback_id", "revision"):
             rows = rows.append_column(name, other.column(name).take(place))
@@ -159,46 +195,51 @@ def _keys(rows: pa.Table) -> pa.ChunkedArray:
 
 def _view(context: StepContext, product: str, rows: pa.Table) -> ProductView:
     micros = rows.column("event_time").cast(pa.int64()).to_numpy()
-    hours = np.asarray(micros // HOUR_US, dtype=np.int64)
-    category = np.asarray(rows.column("category").to_pylist(), dtype=object)
+    # A clock that runs fast must not put complaints beyond the reach of this pass.
+    hours = np.minimum(micros // HOUR_US, hour_of(context.now)).astype(np.int64)
+    category = coded(rows.column("category"))
     complaints = {c.name for c in context.config.taxonomy.categories if c.complaint}
-    subject = (
-        np.isin(category.astype(str), sorted(complaints)) if len(category) else np.zeros(0, bool)
-    )
-    negative = pc.fill_null(rows.column("sentiment"), 1.0).to_numpy() >= NOT_NEGATIVE
-    content = ~np.asarray(
-        pc.fill_null(rows.column("content_free"), fill_value=False).to_numpy(zero_copy_only=False),
-        dtype=bool,
-    )
-    rating = pc.fill_null(rows.column("rating"), float("nan")).to_numpy()
-    testable = _testable(hours, rating, rows)
+    subject = np.array([*(name in complaints for name in category.names), False])
+    # Without a judgement of its tone a text of a complaint category counts as one.
+    negative = np.nan_to_num(_numbers(rows.column("sentiment")), nan=1.0) >= NOT_NEGATIVE
+    rating = _numbers(rows.column("rating"))
     return ProductView(
         product=product,
         rows=rows,
         hours=hours,
-        complaint=np.asarray(subject & negative & content),
-        testable=testable,
+        weight=np.nan_to_num(_numbers(rows.column("trust")), nan=1.0),
+        rating=rating,
+        complaint=subject[category.codes] & negative & ~_flags(rows.column("content_free")),
         category=category,
-        theme=np.asarray(rows.column("theme_id").to_pylist(), dtype=object),
-        rating=np.asarray(rating, dtype=np.float64),
-        version=np.asarray(rows.column("version").to_pylist(), dtype=object),
+        theme=coded(rows.column("theme_id")),
+        suspensions=_suspensions(hours, rating, rows),
     )
 
 
-def _testable(hours: Ints, rating: Floats, rows: pa.Table) -> Bools:
-    """Mark what may be tested: not the 28 days of a stratum whose collection has just begun."""
-    testable = np.ones(len(hours), dtype=np.bool_)
+def _suspensions(hours: Ints, rating: Floats, rows: pa.Table) -> tuple[Suspension, ...]:
+    strata = [("rating", f"{star:.0f}", np.asarray(rating == star)) for star in STARS]
+    for column in ("channel", "language"):
+        held = coded(rows.column(column))
+        strata += [(column, n, np.asarray(held.codes == i)) for i, n in enumerate(held.names)]
+    found: list[Suspension] = []
     days = hours // 24
-    stars = [rating == star for star in (1.0, 2.0, 3.0, 4.0, 5.0)]
-    for member in (*stars, *_strata(rows, "channel"), *_strata(rows, "language")):
+    for column, value, member in strata:
+        since = until = -1
         for day in starts_of_collection(days, member):
-            testable &= ~(member & (days >= day) & (days < day + SUSPEND_DAYS))
-    return testable
+            if day * 24 >= until:
+                if until >= 0:
+                    found.append(Suspension(column, value, member, since, until))
+                since = day * 24
+            until = (day + SUSPEND_DAYS) * 24
+        if until >= 0:
+            found.append(Suspension(column, value, member, since, until))
+    return tuple(found)
 
 
-def _strata(rows: pa.Table, column: str) -> Sequence[Bools]:
-    encoded = rows.column(column).combine_chunks().dictionary_encode()
-    codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
-    counts = np.bincount(codes[codes >= 0]) if len(codes) else np.zeros(0)
-    # A stratum of a handful of items can't have begun with five in a day against ten thousand to one.
-    return [codes == code for code in np.flatnonzero(counts >= 5)]
+def _numbers(column: pa.ChunkedArray) -> Floats:
+    return np.asarray(pc.fill_null(column, float("nan")).to_numpy(), dtype=np.float64)
+
+
+def _flags(column: pa.ChunkedArray) -> Bools:
+    held = pc.fill_null(column, fill_value=False).to_numpy(zero_copy_only=False)
+    return np.asarray(held, dtype=np.bool_)

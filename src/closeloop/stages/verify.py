@@ -2,206 +2,278 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 
 from closeloop.domain.outcome import Outcome, Verdict
+from closeloop.domain.review import OutboxMessage
+from closeloop.domain.signal import SignalKind
 from closeloop.domain.ticket import Ticket, TicketStatus
 from closeloop.ports import StepContext
-from closeloop.stages.outbox import tell_tracker
+from closeloop.stages.candidates import complaints_of
+from closeloop.stages.outbox import mirror, tell_tracker
 from closeloop.stages.product_view import ProductView, hour_of, product_view, time_of
-from closeloop.stats.outcome import rate_ratio
-from closeloop.stats.release_watch import LOW_STARS
+from closeloop.stages.signal_rows import signals_by_id
+from closeloop.stats.artefacts import HISTORY_DAYS as STRATA_DAYS
+from closeloop.stats.outcome import adopted_at, rate_ratio
 from closeloop.tables import OUTCOME, SIGNAL
 
 NAME = "verify"
+REOPEN = "ticket.reopen"
+MEASURED = "verify.measured"
+"""State: when each resolved ticket was measured last."""
 
 EVERY = timedelta(days=1)
 UNTIL = timedelta(days=60)
 """A resolved ticket is measured so long; then the last verdict stands."""
-BEFORE_DAYS = 7.0
+BEFORE = timedelta(days=7)
 MIN_AFTER = timedelta(days=1)
-FIXED_SHARE = 0.5
 ADOPTION_LIMIT = timedelta(days=14)
-"""Where a fixed version never reaches half of the reviews, the clock starts here at the latest."""
+"""Where a fixed version never reaches half of the reviews (13% of versions), the clock starts here."""
+MOVES_WITHIN = timedelta(days=7)
+SILENT = 0.2
+"""With less than this share of the usual feedback a silence says nothing of the fix."""
 
 
 def run(context: StepContext) -> None:
-    """Measure the outcome of resolved tickets, at most once a day each."""
-    resolved = [
-        t
-        for t in context.ops.tickets()
-        if t.status in (TicketStatus.RESOLVED, TicketStatus.VERIFIED)
-        and t.resolved_at is not None
-        and t.resolved_at + MIN_AFTER <= context.now <= t.resolved_at + UNTIL
-    ]
+    """Measure the outcome of resolved tickets, at most once a day each.
+
+    Written where the verdict or a count changed. A fix that failed reopens its ticket, one that
+    held verifies it.
+    """
+    resolved = [t for t in context.ops.tickets() if _open_question(t, context.now)]
     if not resolved:
         return
+    blob = context.state(MEASURED)
+    measured: dict[str, str] = json.loads(blob) if blob else {}
+    due = [
+        t
+        for t in resolved
+        if (at := measured.get(t.ticket_id)) is None
+        or context.now - datetime.fromisoformat(at) >= EVERY
+    ]
+    if not due:
+        return
     newest = {o.ticket_id: o for o in context.ops.outcomes()}
-    views: dict[str, ProductView] = {}
-    for ticket in resolved:
-        before = newest.get(ticket.ticket_id)
-        if before is not None and context.now - before.measured_at < EVERY:
-            continue
-        if ticket.product not in views:
-            oldest = min(
-                (t.detected_at or t.opened_at) for t in resolved if t.product == ticket.product
-            )
-            views[ticket.product] = product_view(
-                context, ticket.product, since=oldest - timedelta(days=30)
-            )
-        outcome = _measure(context, views[ticket.product], ticket)
-        if outcome is not None and _news(before, outcome):
-            _record(context, ticket, outcome)
+    for product in sorted({t.product for t in due}):
+        own = [t for t in due if t.product == product]
+        for ticket, outcome in _outcomes(context, product, own):
+            if _news(newest.get(ticket.ticket_id), outcome):
+                _record(context, ticket, outcome)
+    now = context.now.isoformat()
+    held = {t.ticket_id: measured.get(t.ticket_id, now) for t in resolved}
+    held |= {t.ticket_id: now for t in due}
+    context.put_state(MEASURED, json.dumps(held, sort_keys=True).encode())
 
 
-def _news(before: Outcome | None, after: Outcome) -> bool:
-    return before is None or (before.verdict, before.complaints_after, before.days_after) != (
-        after.verdict,
-        after.complaints_after,
-        after.days_after,
+def _open_question(ticket: Ticket, now: datetime) -> bool:
+    return (
+        ticket.status in (TicketStatus.RESOLVED, TicketStatus.VERIFIED)
+        and ticket.resolved_at is not None
+        and ticket.resolved_at + MIN_AFTER <= now <= ticket.resolved_at + UNTIL
     )
 
 
-def _measure(context: StepContext, view: ProductView, ticket: Ticket) -> Outcome | None:
-    rows = context.rows(SIGNAL, where=[("signal_id", "=", ticket.signal_id)]).to_pylist()
-    assert ticket.resolved_at is not None
+def _outcomes(
+    context: StepContext, product: str, tickets: Sequence[Ticket]
+) -> list[tuple[Ticket, Outcome]]:
+    signals = signals_by_id(context, [t.signal_id for t in tickets])
+    oldest = min(_resolved(t) for t in tickets) - BEFORE - timedelta(days=STRATA_DAYS)
+    view = product_view(context, product, since=oldest)
+    found = []
+    for ticket in tickets:
+        signal = signals.get(ticket.signal_id)
+        if signal is not None:
+            found.append((ticket, _measure(context, view, ticket, asdict(signal))))
+    return found
+
+
+def _measure(
+    context: StepContext, view: ProductView, ticket: Ticket, signal: Mapping[str, Any]
+) -> Outcome:
+    resolved = _resolved(ticket)
     clock, why = _clock(context, view, ticket)
-    days_after = (context.now - clock) / timedelta(days=1)
-    if not rows or days_after < MIN_AFTER / timedelta(days=1):
-        return None
-    signal = rows[0]
-    members = _members(view, signal)
+    rows = complaints_of(view, signal)
     # What the fix is measured against is the trouble, not the calm before it.
-    began = max(signal["window_start"], ticket.resolved_at - timedelta(days=BEFORE_DAYS))
-    days_before = max((ticket.resolved_at - began) / timedelta(days=1), 0.25)
-    before = _count(view, members, began, ticket.resolved_at)
-    after = _count(view, members, clock, context.now)
-    ratio = rate_ratio(before=before, days_before=days_before, after=after, days_after=days_after)
-    verdict, reasons = ratio.verdict, [why]
-    if verdict is Verdict.HELD:
-        moved = _moved(context, signal, clock)
-        if moved:
-            verdict, reasons = Verdict.MOVED, [why, moved]
-    if verdict is Verdict.NOT_ENOUGH_EVIDENCE:
-        reasons.append(f"{before} complaints before and {after} after say too little yet")
-    return Outcome(
+    began = min(max(signal["window_start"], resolved - BEFORE), resolved - timedelta(hours=6))
+    days_before = (resolved - began) / timedelta(days=1)
+    days_after = max((context.now - clock) / timedelta(days=1), 0.0)
+    outcome = Outcome(
         ticket_id=ticket.ticket_id,
         signal_id=ticket.signal_id,
         measured_at=context.now,
         clock_started_at=clock,
         days_before=days_before,
         days_after=days_after,
-        complaints_before=before,
-        complaints_after=after,
+        complaints_before=_count(view.hours[rows], began, resolved),
+        complaints_after=_count(view.hours[rows], clock, context.now),
+        rate_ratio=None,
+        ratio_low=None,
+        ratio_high=None,
+        verdict=Verdict.NOT_ENOUGH_EVIDENCE,
+        reasons=(why,),
+    )
+    if days_after < MIN_AFTER / timedelta(days=1):
+        return outcome
+    ratio = rate_ratio(
+        before=outcome.complaints_before,
+        days_before=days_before,
+        after=outcome.complaints_after,
+        days_after=days_after,
+    )
+    verdict, reason = ratio.verdict, ""
+    if verdict is Verdict.HELD:
+        verdict, reason = _doubt(context, view, signal, began=began, clock=clock, ticket=ticket)
+    elif verdict is Verdict.NOT_ENOUGH_EVIDENCE:
+        reason = (
+            f"{outcome.complaints_before} complaints before and {outcome.complaints_after} after "
+            "say too little yet"
+        )
+    return replace(
+        outcome,
         rate_ratio=ratio.ratio,
         ratio_low=ratio.low,
         ratio_high=ratio.high,
         verdict=verdict,
-        reasons=tuple(reasons),
+        reasons=(why, reason) if reason else (why,),
     )
 
 
 def _clock(context: StepContext, view: ProductView, ticket: Ticket) -> tuple[datetime, str]:
-    """Return when the fix could be felt: half of the reviews come from the fixed version."""
-    assert ticket.resolved_at is not None
+    """Return when the fix could be felt, and why then."""
+    resolved = _resolved(ticket)
     if not ticket.fixed_version:
-        return ticket.resolved_at, "measured from the resolution"
-    after = np.flatnonzero(view.hours >= hour_of(ticket.resolved_at))
-    named = np.asarray([i for i in after if view.version[i] is not None], dtype=np.int64)
-    fixed = view.version[named] == ticket.fixed_version
-    for day in range(int((context.now - ticket.resolved_at) / timedelta(days=1)) + 1):
-        start = hour_of(ticket.resolved_at) + 24 * day
-        inside = (view.hours[named] >= start) & (view.hours[named] < start + 24)
-        if inside.sum() >= 5 and fixed[inside].mean() >= FIXED_SHARE:
-            return (
-                max(time_of(start), ticket.resolved_at),
-                f"measured from when half of the reviews came from {ticket.fixed_version}",
-            )
-    late = min(ticket.resolved_at + ADOPTION_LIMIT, context.now)
-    return late, f"{ticket.fixed_version} has not reached half of the reviews"
+        return resolved, "measured from the resolution"
+    version = view.coded("version")
+    after = np.flatnonzero((view.hours >= hour_of(resolved)) & (version.codes >= 0))
+    names = [version.names[code] for code in version.codes[after]]
+    place = adopted_at(names, ticket.fixed_version)
+    if place is not None:
+        adopted = max(time_of(int(view.hours[after[place]])), resolved)
+        return adopted, f"measured from when half of the reviews came from {ticket.fixed_version}"
+    return (
+        resolved + ADOPTION_LIMIT,
+        f"{ticket.fixed_version} has not reached half of the reviews; "
+        f"measured from {ADOPTION_LIMIT.days} days after the resolution",
+    )
 
 
-def _members(view: ProductView, signal: dict[str, Any]) -> np.ndarray:
-    if signal["kind"] == "release":
-        return np.flatnonzero(view.testable & (view.rating <= LOW_STARS))
-    column = view.theme if signal["kind"] == "theme" else view.category
-    return np.flatnonzero(view.complaint & view.testable & (column == signal["series_id"]))
+def _doubt(
+    context: StepContext,
+    view: ProductView,
+    signal: Mapping[str, Any],
+    *,
+    began: datetime,
+    clock: datetime,
+    ticket: Ticket,
+) -> tuple[Verdict, str]:
+    """Return what else a fall of the complaints can mean: silence, or that they moved."""
+    days_before = (_resolved(ticket) - began) / timedelta(days=1)
+    days_after = (context.now - clock) / timedelta(days=1)
+    usual = _count(view.hours, began, _resolved(ticket)) / days_before * days_after
+    came = _count(view.hours, clock, context.now)
+    if came < SILENT * usual:
+        return (
+            Verdict.NOT_ENOUGH_EVIDENCE,
+            f"only {came} pieces of feedback came since, {usual:.0f} were usual: "
+            "silence says nothing of the fix",
+        )
+    moved = _moved(context, signal, clock)
+    if moved:
+        return Verdict.MOVED, f"complaints fell here and rose elsewhere: {', '.join(moved)}"
+    return Verdict.HELD, ""
 
 
-def _count(view: ProductView, members: np.ndarray, start: datetime, end: datetime) -> int:
-    hours = view.hours[members]
-    return int(((hours >= hour_of(start)) & (hours < hour_of(end))).sum())
+def _moved(context: StepContext, signal: Mapping[str, Any], clock: datetime) -> list[str]:
+    """Return the product's series that were raised in the week after the fix.
 
-
-def _moved(context: StepContext, signal: dict[str, Any], since: datetime) -> str:
-    """Say which other signal of the product was raised after the fix, if one was."""
-    others = context.rows(
+    A theme's own category (and a category's themes) rising is the same trouble, not another.
+    """
+    rows = context.rows(
         SIGNAL,
-        columns=["signal_id", "series_id", "detected_at", "kind", "parent_id"],
+        columns=["kind", "series_id", "category", "window_start"],
         where=[
             ("product", "=", signal["product"]),
             ("historic", "=", False),
-            ("detected_at", ">", since),
+            ("window_start", ">=", clock),
+            ("window_start", "<", clock + MOVES_WITHIN),
         ],
     ).to_pylist()
-    named = sorted(
-        f"{o['kind']} {o['series_id']}"
-        for o in others
-        if o["series_id"] != signal["series_id"] and o["parent_id"] == signal["signal_id"]
+    return sorted(
+        {
+            f"{r['kind']} {r['category'] if r['kind'] == SignalKind.THEME else r['series_id']}"
+            for r in rows
+            if r["kind"] in (SignalKind.THEME, SignalKind.CATEGORY)
+            and r["series_id"] != signal["series_id"]
+            and (r["kind"] == signal["kind"] or r["category"] != signal["category"])
+        }
     )
-    return f"complaints fell here and rose elsewhere: {', '.join(named)}" if named else ""
+
+
+def _news(before: Outcome | None, after: Outcome) -> bool:
+    def said(outcome: Outcome) -> tuple[object, ...]:
+        return (
+            outcome.verdict,
+            outcome.complaints_before,
+            outcome.complaints_after,
+            outcome.clock_started_at,
+        )
+
+    return before is None or said(before) != said(after)
 
 
 def _record(context: StepContext, ticket: Ticket, outcome: Outcome) -> None:
     context.ops.put_outcome(outcome)
-    context.merge(
-        OUTCOME,
-        OUTCOME.from_rows(
-            [
-                {
-                    "ticket_id": outcome.ticket_id,
-                    "signal_id": outcome.signal_id,
-                    "measured_at": outcome.measured_at,
-                    "clock_started_at": outcome.clock_started_at,
-                    "days_before": outcome.days_before,
-                    "days_after": outcome.days_after,
-                    "complaints_before": outcome.complaints_before,
-                    "complaints_after": outcome.complaints_after,
-                    "rate_ratio": outcome.rate_ratio,
-                    "ratio_low": outcome.ratio_low,
-                    "ratio_high": outcome.ratio_high,
-                    "verdict": outcome.verdict.value,
-                    "reasons": list(outcome.reasons),
-                }
-            ]
-        ),
-    )
+    row = {**asdict(outcome), "verdict": outcome.verdict.value, "reasons": list(outcome.reasons)}
+    context.merge(OUTCOME, OUTCOME.from_rows([row]))
     context.count(outcome.verdict.value, 1)
-    per_day = f"{outcome.complaints_after / outcome.days_after:.1f} complaints a day after the fix"
+    after = outcome.complaints_after / max(outcome.days_after, 1e-9)
     if outcome.verdict is Verdict.FAILED:
-        changed = replace(ticket, status=TicketStatus.REOPENED, resolved_at=None)
-        comment = f"The fix did not hold: {per_day}. The ticket is open again."
+        comment = f"The fix did not hold: {after:.1f} complaints a day after it. The ticket is open again."
+        _moved_to(context, ticket, TicketStatus.REOPENED, comment)
+        context.ops.enqueue(
+            OutboxMessage(
+                idempotency_key=f"{REOPEN}/{ticket.ticket_id}/{_resolved(ticket).isoformat()}",
+                kind=REOPEN,
+                target=ticket.tracker,
+                payload=json.dumps(
+                    {"ticket_id": ticket.ticket_id, "comment": comment}, sort_keys=True
+                ),
+                created_at=context.now,
+            )
+        )
     elif outcome.verdict is Verdict.HELD and ticket.status is TicketStatus.RESOLVED:
-        changed = replace(ticket, status=TicketStatus.VERIFIED)
-        comment = f"The fix held: {per_day}."
-    else:
-        return
-    context.ops.put_ticket(changed)
+        comment = f"The fix held: {after:.1f} complaints a day after it."
+        verified = _moved_to(context, ticket, TicketStatus.VERIFIED, comment)
+        about = f"held/{_resolved(ticket).isoformat()}"
+        tell_tracker(context, verified, comment=comment, about=about, figures={})
+
+
+def _moved_to(context: StepContext, ticket: Ticket, status: TicketStatus, comment: str) -> Ticket:
+    moved = replace(ticket, status=status)
+    if status is TicketStatus.REOPENED:
+        moved = replace(moved, resolved_at=None, fixed_version=None)
+    context.ops.put_ticket(moved)
+    mirror(context, [moved])
     context.ops.audit(
         actor="closeloop",
-        action=f"ticket.{changed.status.value}",
+        action=f"ticket.{status.value}",
         subject=ticket.ticket_id,
         detail=comment,
         at=context.now,
     )
-    tell_tracker(
-        context,
-        changed,
-        comment=comment,
-        about=f"outcome/{outcome.verdict.value}/{outcome.measured_at:%Y%m%d%H}",
-        figures={"verdict": outcome.verdict.value},
-    )
+    return moved
+
+
+def _count(hours: Any, start: datetime, end: datetime) -> int:
+    return int(((hours >= hour_of(start)) & (hours < hour_of(end))).sum())
+
+
+def _resolved(ticket: Ticket) -> datetime:
+    assert ticket.resolved_at is not None
+    return ticket.resolved_at

@@ -3,133 +3,169 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 
 from closeloop.ports import StepContext
-from closeloop.stages.product_view import ProductView, hour_of, time_of
+from closeloop.stages.product_view import Bools, ProductView, hour_of
+from closeloop.stats.baseline import Floats, Ints
 from closeloop.stats.release_watch import (
     HISTORY_DAYS,
     LOW_STARS,
     MIN_HISTORY,
     NEW_DAYS,
+    OLD_DAYS,
     RAISE_AT,
-    capped,
+    RAISE_AT_WITHOUT,
     release_evidence,
+    stars_are_whole,
+    without_worst_day,
 )
 from closeloop.tables import CHANGE
 
 
-def release_alarms(
-    context: StepContext, view: ProductView, *, since: int
-) -> Iterator[dict[str, Any]]:
-    """Yield, for each new version whose evidence is over 20, what its signal needs.
+@dataclass(frozen=True, slots=True)
+class RaisedRelease:
+    """A version whose share of low ratings is too high; hours since 1970, `rows` of the view.
 
-    Not applicable, and then silent, where stars are missing, capped, or where only one side of
-    good and bad is collected.
+    `rows` are its low ratings in [start, end), of `reviews` rated ones; `others` are the reviews of
+    other versions in that time; `family` versions were watched then.
     """
-    usable = view.testable & np.isfinite(view.rating)
-    if int(usable.sum()) < MIN_HISTORY:
+
+    version: str
+    start: int
+    end: int
+    rows: Ints
+    reviews: int
+    others: int
+    expected: float
+    count_6h: int
+    expected_6h: float
+    evidence: float
+    threshold: float
+    family: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """The rated reviews of a product [reviews]: rows of the view, hours, low or not, versions."""
+
+    rows: Ints
+    hours: Ints
+    rating: Floats
+    low: Bools
+    codes: Ints
+    names: tuple[str, ...]
+    first: dict[int, int]
+
+
+def watch_releases(
+    context: StepContext, view: ProductView, *, since: int
+) -> Iterator[RaisedRelease]:
+    """Yield each version that reached the evidence at an hour from `since` on.
+
+    First as it was when it got there, then as it is at its newest review. A version is watched for
+    30 days. Not applicable, and counted as that, where a star is not collected or capped.
+    """
+    watched = _watched(context, view)
+    for code in sorted({int(c) for c in watched.codes[watched.hours >= since] if c >= 0}):
+        first = watched.first[code]
+        own = np.flatnonzero(
+            (watched.codes == code)
+            & (watched.hours >= first)
+            & (watched.hours < first + NEW_DAYS * 24)
+        )
+        if len(own) == 0 or watched.hours[own[-1]] < since:
+            continue
+        history = (watched.hours < first) & (watched.hours >= first - HISTORY_DAYS * 24)
+        if int(history.sum()) < MIN_HISTORY:
+            continue
+        if not _applicable(view, watched, first, until=int(watched.hours[own[-1]])):
+            context.count("release_watch_not_applicable", 1)
+            continue
+        yield from _raised(watched, code, own, history, since=since)
+
+
+def _watched(context: StepContext, view: ProductView) -> _Watched:
+    rows = np.flatnonzero(np.isfinite(view.rating) & (view.weight > 0))
+    version = view.coded("version")
+    codes, hours = version.codes[rows], view.hours[rows]
+    named = np.flatnonzero(codes >= 0)
+    seen, at = np.unique(codes[named], return_index=True)
+    released = _releases(context, view.product)
+    first = {}
+    for code, place in zip(seen.tolist(), named[at].tolist(), strict=True):
+        hour = int(hours[place])
+        start = released.get(version.names[code])
+        first[code] = hour if start is None else min(hour, hour_of(start))
+    rating = view.rating[rows]
+    return _Watched(rows, hours, rating, rating <= LOW_STARS, codes, version.names, first)
+
+
+def _applicable(view: ProductView, watched: _Watched, first: int, *, until: int) -> bool:
+    begins = first - HISTORY_DAYS * 24
+    if any(
+        s.column == "rating" and s.since <= until and s.until > begins for s in view.suspensions
+    ):
+        return False
+    before = watched.hours < first
+    return stars_are_whole(watched.rating[before], first // 24 - watched.hours[before] // 24)
+
+
+def _raised(
+    watched: _Watched, code: int, own: Ints, history: Bools, *, since: int
+) -> Iterator[RaisedRelease]:
+    lows = np.cumsum(watched.low[own].astype(np.int64))
+    low_before, count_before = int(watched.low[history].sum()), int(history.sum())
+    evidence = release_evidence(
+        lows, np.arange(1, len(own) + 1), low_before=low_before, count_before=count_before
+    )
+    hours = watched.hours[own]
+    age = (hours - watched.first[code]) / 24
+    low_rest, count_rest = without_worst_day(watched.low[own], hours // 24)
+    rest = release_evidence(low_rest, count_rest, low_before=low_before, count_before=count_before)
+    bad = (evidence >= RAISE_AT) & ((age < OLD_DAYS) | (rest >= RAISE_AT_WITHOUT))
+    reached = np.flatnonzero(bad & (hours >= since))
+    if len(reached) == 0:
         return
-    rows = np.flatnonzero(usable)
-    versions = view.version[rows]
-    hours = view.hours[rows]
-    low = view.rating[rows] <= LOW_STARS
-    releases = _releases(context, view.product)
-    new = sorted({str(v) for v in versions[hours >= since] if v})
-    for version in new:
-        own = np.flatnonzero(versions == version)
-        start = hour_of(releases[version]) if version in releases else int(hours[own[0]])
-        start = min(start, int(hours[own[0]]))
-        own = own[hours[own] < start + NEW_DAYS * 24]
-        if len(own) == 0 or hours[own[-1]] < since:
-            continue
-        history = (hours < start) & (hours >= start - HISTORY_DAYS * 24)
-        if not _applicable(view.rating[rows], hours, history, start):
-            continue
-        yield from _one(
-            view, version, rows, own, low, hours, history, start, since, len(new), context.now
+    share = (low_before + 0.5) / (count_before + 1.0)
+    start = int(watched.hours[own[0]])
+    others = (watched.codes >= 0) & (watched.codes != code) & (watched.hours >= start)
+    for look in sorted({int(reached[0]), int(reached[-1])}):
+        end = int(watched.hours[own[look]]) + 1
+        seen = own[: look + 1]
+        recent = seen[watched.hours[seen] >= end - 6]
+        yield RaisedRelease(
+            version=watched.names[code],
+            start=start,
+            end=end,
+            rows=watched.rows[seen[watched.low[seen]]],
+            reviews=look + 1,
+            others=int((others & (watched.hours < end)).sum()),
+            expected=float(share * (look + 1)),
+            count_6h=int(watched.low[recent].sum()),
+            expected_6h=float(share * len(recent)),
+            evidence=float(evidence[look]),
+            threshold=RAISE_AT,
+            family=sum(end - NEW_DAYS * 24 <= f < end for f in watched.first.values()),
         )
 
 
-def _one(
-    view: ProductView,
-    version: str,
-    rows: np.ndarray,
-    own: np.ndarray,
-    low: np.ndarray,
-    hours: np.ndarray,
-    history: np.ndarray,
-    start: int,
-    since: int,
-    family: int,
-    now: datetime,
-) -> Iterator[dict[str, Any]]:
-    lows = np.cumsum(low[own])
-    evidence = release_evidence(
-        lows,
-        np.arange(1, len(own) + 1),
-        low_before=int(low[history].sum()),
-        count_before=int(history.sum()),
-    )
-    raised = np.flatnonzero((evidence >= RAISE_AT) & (hours[own] >= since))
-    if len(raised) == 0:
-        return
-    share = (low[history].sum() + 0.5) / (history.sum() + 1.0)
-    others = np.flatnonzero((hours >= start) & (view.version[rows] != version) & _named(view, rows))
-    # The first look that raises it, and the newest: one opens the signal, one lets it grow.
-    for look in sorted({int(raised[0]), int(raised[-1])}):
-        end = int(hours[own[look]]) + 1
-        seen = own[: look + 1]
-        last = hours[seen] >= end - 6
-        yield {
-            "version": version,
-            "start": time_of(start),
-            "at": min(time_of(end), max(now, time_of(start) + timedelta(hours=1))),
-            "low": int(lows[look]),
-            "reviews": look + 1,
-            "others": int((hours[others] < end).sum()),
-            "expected": float(share * (look + 1)),
-            "low_6h": int(low[seen][last].sum()),
-            "expected_6h": float(share * last.sum()),
-            "evidence": float(evidence[look]),
-            "threshold": RAISE_AT,
-            "family": family,
-            "rows": rows[seen[low[seen]]],
-        }
-
-
-def _named(view: ProductView, rows: np.ndarray) -> np.ndarray:
-    return np.asarray([v is not None for v in view.version[rows]], dtype=bool)
-
-
-def _applicable(
-    rating: np.ndarray,
-    hours: np.ndarray,
-    history: np.ndarray,
-    start: int,
-) -> bool:
-    if int(history.sum()) < MIN_HISTORY:
-        return False
-    before = rating[history]
-    low = before <= LOW_STARS
-    if not low.any() or low.all():
-        return False
-    days = (hours[history] - (start - HISTORY_DAYS * 24)) // 24
-    for star in np.unique(before):
-        daily = np.bincount(days[before == star], minlength=HISTORY_DAYS)
-        if capped(daily.astype(float)):
-            return False
-    return True
-
-
 def _releases(context: StepContext, product: str) -> dict[str, datetime]:
+    """Return when each release began, of those known by now (the earliest of a version)."""
     rows = context.rows(
         CHANGE,
-        columns=["version", "started_at", "known_at", "kind"],
+        columns=["version", "started_at", "known_at"],
         where=[("product", "=", product), ("kind", "=", "release")],
     ).to_pylist()
-    known = [r for r in rows if r["version"] and (r["known_at"] or r["started_at"]) <= context.now]
-    return {r["version"]: r["started_at"] for r in sorted(known, key=lambda r: r["started_at"])}
+    known = [
+        r
+        for r in rows
+        if r["version"] and r["started_at"] and (r["known_at"] or r["started_at"]) <= context.now
+    ]
+    return {
+        r["version"]: r["started_at"]
+        for r in sorted(known, key=lambda r: (r["started_at"], r["version"]), reverse=True)
+    }

@@ -34,8 +34,9 @@ MEAN_FLOOR = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Baselines:
-    """The baseline in force on each day: arrays [days, series], `first_day` since 1970 first.
+    """The baseline in force on each day: arrays [days, series + 2], `first_day` since 1970 first.
 
+    The last two columns are all of the product's complaints and all of its feedback.
     Expected complaints in exposure E are (shape / rate) E; `phi` is the overdispersion of daily
     counts. `profile` [days, 168] is the exposure, in average days, of each hour of the week (Monday
     0 h UTC first); it sums to 7. `known_days` [days] is how many days of history each rests on.
@@ -90,8 +91,8 @@ def week_profiles(counts: Floats) -> Floats:
 def baselines(daily: Floats, by_hour_of_week: Floats, *, first_day: int) -> Baselines:
     """Return the baseline in force on each day, from days before the day minus three only.
 
-    `daily` [days, series + 1] are the complaints of each series, the product's in the last column;
-    `by_hour_of_week` [days, 168] the product's. On each day a half-life of 28 days decays what was
+    `daily` [days, series + 2] are the complaints of each series, all complaints, and all feedback;
+    `by_hour_of_week` [days, 168] are all complaints. On each day a half-life of 28 days decays what was
     folded in; A = 1/2 + sum w y, B = 1/(2g) + sum w e, g the mean rate of the product's series. A
     day's count is capped at m + 2.5 sqrt(m + (phi + 1/A) m^2) + 1, so that an earlier incident
     doesn't become the norm; phi, by moments, is not trimmed (that doubled false discoveries).
@@ -109,8 +110,8 @@ def baselines(daily: Floats, by_hour_of_week: Floats, *, first_day: int) -> Base
 
 def _folded(daily: Floats, exposure: Floats, *, lag: int) -> tuple[Floats, Floats, Floats]:
     days, columns = daily.shape
-    series = max(columns - 1, 1)
-    own = slice(0, columns - 1) if columns > 1 else slice(0, 1)
+    series = max(columns - 2, 1)
+    own = slice(0, series)
     shape, rate, phi = (np.empty((days, columns)) for _ in range(3))
     sum_y, excess, square = np.zeros(columns), np.zeros(columns), np.zeros(columns)
     phi_now = np.full(columns, PHI_START)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from scipy.stats import beta
 
@@ -56,3 +58,34 @@ def rate_ratio(*, before: int, days_before: float, after: int, days_after: float
         high=to_ratio(float(share.ppf(0.975))),
         verdict=verdict,
     )
+
+
+LAST_REVIEWS, FEWEST_REVIEWS, ADOPTED_SHARE = 10, 5, 0.5
+
+
+def adopted_at(versions: Sequence[str], fixed: str) -> int | None:
+    """Return the place of the first review by which half of the last ten came with the fix.
+
+    `versions` of the reviews since the resolution, in order of time, at least five of them. A later
+    version holds the fix too. None where it has not come to that: the median version takes 48 h,
+    a quarter 96 h and more, 13% never do.
+    """
+    has_fix = [_holds(version, fixed) for version in versions]
+    for place in range(FEWEST_REVIEWS - 1, len(has_fix)):
+        last = has_fix[max(0, place + 1 - LAST_REVIEWS) : place + 1]
+        if sum(last) >= ADOPTED_SHARE * len(last):
+            return place
+    return None
+
+
+def _holds(version: str, fixed: str) -> bool:
+    if version == fixed:
+        return True
+    one, other = _numbers(version), _numbers(fixed)
+    return bool(one) and bool(other) and one > other
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Return the leading numbers of a version: 2.8.7-beta is (2, 8, 7)."""
+    parts = ("".join(takewhile(str.isdecimal, p)) for p in version.split("."))
+    return tuple(int(p) for p in takewhile(bool, parts))

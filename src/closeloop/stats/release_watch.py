@@ -9,9 +9,10 @@ raised, among them redesigns that complaint counts never show.
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from closeloop.stats.baseline import Floats, Ints
+from closeloop.stats.evidence import Bools
 
 RAISE_AT = 20.0
 HISTORY_DAYS = 45
@@ -22,6 +23,11 @@ MIN_HISTORY = 50
 PRIOR_WORTH = 100.0
 ODDS = (1.5, 2.0, 3.0, 5.0)
 LOW_STARS = 2
+OLD_DAYS = 3
+"""From this age on a version must show evidence without its worst day too."""
+RAISE_AT_WITHOUT = 3.0
+MIN_FOR_MISSING = 200
+MISSING_SHARE = 0.002
 CAPPED_DISPERSION = 0.3
 CAPPED_MEAN = 5.0
 
@@ -34,7 +40,7 @@ def release_evidence(low: Ints, count: Ints, *, low_before: int, count_before: i
     worth = min(1.0, PRIOR_WORTH / max(count_before, 1))
     a = low_before * worth + 0.5
     b = (count_before - low_before) * worth + 0.5
-    grid = beta.ppf((np.arange(61) + 0.5) / 61, a, b)
+    grid = betaincinv(a, b, (np.arange(61) + 0.5) / 61)
     grid = np.clip(grid, 1e-6, 1 - 1e-6)[:, None]
     k, n = low.astype(float)[None, :], count.astype(float)[None, :]
     null = np.logaddexp.reduce(k * np.log(grid) + (n - k) * np.log1p(-grid), axis=0)
@@ -44,6 +50,48 @@ def release_evidence(low: Ints, count: Ints, *, low_before: int, count_before: i
         raised.append(np.logaddexp.reduce(k * np.log(p) + (n - k) * np.log1p(-p), axis=0))
     alternative = np.logaddexp.reduce(np.stack(raised), axis=0) - np.log(len(ODDS))
     return np.asarray(np.exp(np.minimum(alternative - null, 600.0)))
+
+
+def without_worst_day(low: Bools, days: Ints) -> tuple[Ints, Ints]:
+    """Return (low, all) reviews up to each look, less those of the day that had the most low ones.
+
+    `low` and `days` [reviews] in order of time. One bad day in a version's life is an outage; a bad
+    version is bad on its other days too.
+    """
+    rows = np.arange(len(low))
+    day = days - days[0] if len(days) else days
+    by_day = np.zeros((len(low), int(day.max()) + 1 if len(day) else 1), dtype=np.int64)
+    all_by_day = by_day.copy()
+    by_day[rows, day] = low
+    all_by_day[rows, day] = 1
+    by_day, all_by_day = by_day.cumsum(axis=0), all_by_day.cumsum(axis=0)
+    worst = by_day.argmax(axis=1)
+    return (
+        by_day.sum(axis=1) - by_day[rows, worst],
+        all_by_day.sum(axis=1) - all_by_day[rows, worst],
+    )
+
+
+def stars_are_whole(rating: Floats, days_ago: Ints) -> bool:
+    """Return whether all five stars were collected, uncapped, before a version came.
+
+    `rating` and `days_ago` [reviews] of the time before. A star is missing where at most .2% of 200
+    and more ratings have it; with fewer ratings where only low or only high ones are there. A star
+    is capped where its daily counts are too even.
+    """
+    if len(rating) == 0:
+        return False
+    counts = np.array([(rating == star).sum() for star in range(1, 6)])
+    if counts[:LOW_STARS].sum() == 0 or counts[LOW_STARS:].sum() == 0:
+        return False
+    if len(rating) >= MIN_FOR_MISSING and (counts <= MISSING_SHARE * len(rating)).any():
+        return False
+    recent = (days_ago >= 1) & (days_ago <= HISTORY_DAYS)
+    for star in range(1, 6):
+        daily = np.bincount(days_ago[recent & (rating == star)], minlength=HISTORY_DAYS + 1)[1:]
+        if capped(daily.astype(np.float64)):
+            return False
+    return True
 
 
 def capped(daily: Floats) -> bool:

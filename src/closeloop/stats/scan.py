@@ -36,18 +36,26 @@ _SERIES_SHIFT = 24
 class SeriesData:
     """Complaints of one product and which series each belongs to.
 
-    `hours` (since 1970, in order) and `weight` (0..1) of every complaint; `member_row` and
+    `hours` (since 1970, in order) and `weight` (0..1) of every complaint; `all_hours` and
+    `all_weight` of all feedback, praise and idle words included; `member_row` and
     `member_series` [memberships] say which complaints belong to which of `series` series;
     `testable` [memberships] marks what may be evidence (the texts that formed a theme are none for
-    it: they train its baseline only).
+    it: they train its baseline only). A series is not looked at before the hour `ready` [series].
     """
 
     hours: Ints
     weight: Floats
+    all_hours: Ints
+    all_weight: Floats
     member_row: Ints
     member_series: Ints
     testable: Bools
-    series: int
+    ready: Ints
+
+    @property
+    def series(self) -> int:
+        """Number of series."""
+        return len(self.ready)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,21 +88,26 @@ class Scan:
 
 
 def product_baselines(data: SeriesData, *, first_day: int, last_day: int) -> Baselines:
-    """Return the baselines of all series (the product's own last) on days first..last."""
+    """Return the baselines of all series (all complaints and all feedback last) on days first..last."""
     days = last_day - first_day + 1
     day = data.hours // 24 - first_day
     inside = (day >= 0) & (day < days)
     member_day = day[data.member_row]
     held = inside[data.member_row]
-    columns = data.series + 1
+    all_day = data.all_hours // 24 - first_day
+    known = (all_day >= 0) & (all_day < days)
+    columns = data.series + 2
     flat: Floats = np.bincount(
         np.concatenate(
             [
                 member_day[held] * columns + data.member_series[held],
                 day[inside] * columns + data.series,
+                all_day[known] * columns + data.series + 1,
             ]
         ),
-        weights=np.concatenate([data.weight[data.member_row][held], data.weight[inside]]),
+        weights=np.concatenate(
+            [data.weight[data.member_row][held], data.weight[inside], data.all_weight[known]]
+        ),
         minlength=days * columns,
     ).astype(np.float64)
     weekly: Floats = np.bincount(
@@ -119,30 +132,38 @@ def scan(
 ) -> Scan:
     """Return all alarms at hours in [since, until], from baselines that only know the past.
 
-    An alarm needs M >= N 720 / B (`family` N series, `false_alarms` B a product and month) and to
-    pass the surge gate. Evidence can rise only when a complaint arrives, so only such hours are
-    looked at. `first_day` is where the product's history begins.
+    An alarm needs M >= N 720 / B (`family` N series, `false_alarms` B a product and month), M the
+    sum of those windows' terms that pass the surge gate. Evidence can rise only when a complaint
+    arrives, so only such hours are looked at. `first_day` is where the product's history begins.
     """
     known = product_baselines(data, first_day=first_day, last_day=max(until // 24, first_day))
     looks = _looks(data, since=since, until=until, known=known)
     if not len(looks):
         return Scan((), 0, known)
-    terms = _terms(looks, data, known)
-    log_evidence = np.logaddexp.reduce(terms.logs, axis=1) - np.log(HOURS_A_MONTH)
-    evidence = np.exp(np.minimum(log_evidence, LOG_CAP))
     threshold = family / false_alarms
-    reached = np.flatnonzero(evidence >= threshold)
-    best = terms.logs[reached].argmax(axis=1)
-    passed = reached[_gated(terms, reached, best)]
+    terms = _terms(looks, data, known)
+    reached = np.flatnonzero(_evidence(terms.logs) >= threshold)
+    logs = terms.logs.copy()
+    logs[reached] = _gated(terms, reached, needed=float(np.log(threshold * HOURS_A_MONTH)))
+    evidence = _evidence(logs)
     alarms = tuple(
-        _alarm(i, looks, terms, evidence, threshold=threshold, family=family, q=q) for i in passed
+        _alarm(i, looks, terms, logs[i], evidence, threshold=threshold, family=family, q=q)
+        for i in reached[evidence[reached] >= threshold]
     )
     return Scan(alarms, len(looks), known)
 
 
+def _evidence(logs: Floats) -> Floats:
+    total = np.logaddexp.reduce(logs, axis=1) - np.log(HOURS_A_MONTH)
+    return np.asarray(np.exp(np.minimum(total, LOG_CAP)))
+
+
 @dataclass(frozen=True, slots=True)
 class _Terms:
-    """Arrays [looks, windows]: log terms, own count and expectation, all complaints' counts."""
+    """Arrays [looks, windows]: log terms, own count and expectation, all feedback's count.
+
+    `share` [looks] is what part of all feedback the series usually is.
+    """
 
     logs: Floats
     count: Floats
@@ -157,6 +178,7 @@ def _looks(data: SeriesData, *, since: int, until: int, known: Baselines) -> Int
     wanted = data.testable & (hour >= since) & (hour <= until)
     row = np.clip(hour // 24 - known.first_day, 0, len(known.known_days) - 1)
     wanted &= (known.known_days[row] >= MIN_HISTORY_DAYS) & (data.weight[data.member_row] > 0)
+    wanted &= hour >= data.ready[data.member_series]
     keys = np.unique((hour[wanted] << _SERIES_SHIFT) | data.member_series[wanted])
     return np.stack([keys >> _SERIES_SHIFT, keys & ((1 << _SERIES_SHIFT) - 1)], axis=1)
 
@@ -164,38 +186,41 @@ def _looks(data: SeriesData, *, since: int, until: int, known: Baselines) -> Int
 def _terms(looks: Ints, data: SeriesData, known: Baselines) -> _Terms:
     hours, series = looks[:, 0], looks[:, 1]
     row = hours // 24 - known.first_day
-    mean, total = known.mean[row, series], known.mean[row, -1]
+    mean, total = known.mean[row, series], known.mean[row, -2]
     shape, phi = known.shape[row, series], known.phi[row, series]
     doubled = np.concatenate(
         [np.zeros((len(known.profile), 1)), np.cumsum(np.tile(known.profile, 2), axis=1)], axis=1
     )
     end = hour_of_week(hours) + HOURS_A_WEEK + 1
-    own = _Counter(data.member_series[data.testable], data, rows=data.member_row[data.testable])
-    everyone = _Counter(np.zeros(len(data.hours), np.int64), data, rows=np.arange(len(data.hours)))
+    tested = data.member_row[data.testable]
+    own = _Counter(data.member_series[data.testable], data.hours[tested], data.weight[tested])
+    complaints = _Counter(np.zeros_like(data.hours), data.hours, data.weight)
+    feedback = _Counter(np.zeros_like(data.all_hours), data.all_hours, data.all_weight)
+    none = np.zeros_like(series)
     size = (len(looks), len(WINDOWS_H))
     logs, count, expected, everything = (np.empty(size) for _ in range(4))
     for w, width in enumerate(WINDOWS_H):
         exposure = doubled[row, end] - doubled[row, end - width]
         count[:, w] = own.within(series, hours, width)
-        everything[:, w] = everyone.within(np.zeros_like(series), hours, width)
+        everything[:, w] = feedback.within(none, hours, width)
         expected[:, w] = mean * exposure
         surged = exposure * surge_factor(
-            np.maximum(everything[:, w] - count[:, w], 0.0),
+            np.maximum(complaints.within(none, hours, width) - count[:, w], 0.0),
             np.maximum(total - mean, 0.0) * exposure,
         )
         logs[:, w] = window_terms(count[:, w], surged, mean=mean, shape=shape, phi=phi, width=width)
-    share = np.clip(mean / np.maximum(total, 1e-9), 0.0, 1.0)
+    share = np.clip(mean / np.maximum(known.mean[row, -1], 1e-9), 0.0, 1.0)
     return _Terms(logs, count, expected, everything, share)
 
 
 class _Counter:
     """Counts complaints of a series in the hours up to one, by two binary searches."""
 
-    def __init__(self, series: Ints, data: SeriesData, *, rows: Ints) -> None:
-        keys = (series << _SERIES_SHIFT) | data.hours[rows]
+    def __init__(self, series: Ints, hours: Ints, weight: Floats) -> None:
+        keys = (series << _SERIES_SHIFT) | hours
         order = np.argsort(keys, kind="stable")
         self._keys = keys[order]
-        self._sums = np.concatenate([[0.0], np.cumsum(data.weight[rows][order])])
+        self._sums = np.concatenate([[0.0], np.cumsum(weight[order])])
 
     def within(self, series: Ints, hours: Ints, width: int) -> Floats:
         """Return the weight of the `width` hours that end with each of `hours`, inclusive."""
@@ -205,15 +230,26 @@ class _Counter:
         return np.asarray(self._sums[upto] - self._sums[before])
 
 
-def _gated(terms: _Terms, reached: Ints, best: Ints) -> Bools:
-    pick = (reached, best)
-    return surge_gate(terms.count[pick], terms.everything[pick], terms.share[reached])
+def _gated(terms: _Terms, reached: Ints, *, needed: float) -> Floats:
+    """Return the log terms of the looks, without windows that a surge of everything explains.
+
+    Taken window by window: a broad rise in the longest must not hide what stands out in hours. A
+    term so small that eight of its size would not reach the threshold needs no test.
+    """
+    logs = terms.logs[reached].copy()
+    look, window = np.nonzero(logs >= needed - np.log(len(WINDOWS_H)))
+    logs[logs < needed - np.log(len(WINDOWS_H))] = -np.inf
+    at = reached[look]
+    passed = surge_gate(terms.count[at, window], terms.everything[at, window], terms.share[at])
+    logs[look[~passed], window[~passed]] = -np.inf
+    return np.asarray(logs)
 
 
 def _alarm(
     i: int,
     looks: Ints,
     terms: _Terms,
+    logs: Floats,
     evidence: Floats,
     *,
     threshold: float,
@@ -226,7 +262,7 @@ def _alarm(
     newest = dict(zip(looks[recent, 1].tolist(), evidence[recent].tolist(), strict=True))
     shown = np.array(list(newest.values()))
     place = list(newest).index(series)
-    window = int(terms.logs[i].argmax())
+    window = int(logs.argmax())
     six = WINDOWS_H.index(6)
     return Alarm(
         series=series,

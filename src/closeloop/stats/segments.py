@@ -50,8 +50,10 @@ def concentration(
     counts_before = Counter(before)
     kinds = len(counts_before | Counter({value: 1}))
     share = (counts_before[value] + 0.5) / (len(before) + 0.5 * kinds)
+    if share >= 1.0:
+        return None
     tail = beta_binomial_tail(count, total, STRENGTH * share, STRENGTH * (1.0 - share))
     low = float(beta.ppf(0.025, count + 0.5, total - count + 0.5))
-    if share >= 1.0 or tail * kinds >= SPEAK_P or low < SPEAK_LOW:
+    if tail * kinds >= SPEAK_P or low < SPEAK_LOW:
         return None
     return Concentration(column, value, count, total, share)

@@ -1,0 +1,299 @@
+"""Weighs what may be behind a signal: who complains at the same time, and when it began."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+from scipy.special import bdtr
+
+from closeloop.domain.change import ChangeKind
+from closeloop.domain.signal import SignalKind
+from closeloop.ports import StepContext
+from closeloop.stages.product_view import Bools, ProductView, hour_of, time_of
+from closeloop.stats.baseline import HOURS_A_WEEK, Floats, Ints, hour_of_week, week_profiles
+from closeloop.stats.change_point import (
+    BLAME_AT,
+    PRIOR_NONE,
+    WINDOW_H,
+    candidate_likelihood,
+    none_likelihood,
+    posterior,
+)
+from closeloop.stats.odds import OddsRatio, odds_ratio
+from closeloop.stats.release_watch import LOW_STARS
+from closeloop.tables import CHANGE
+
+BASE_DAYS = 45
+"""Days before the timing window that the usual rate is taken from."""
+PRIOR_NONE_WATCHED = 0.5
+"""For the version that the release watch singled out: chance is ruled out by its evidence, what is
+left is a cause outside that met all versions alike."""
+HOURLY_PHI = 0.2
+NOISE_FLOOR = 0.5 / 24
+"""Complaints an hour that are usual in any series: a rare one's stray texts, one every second day,
+must not date a rise to before its cause."""
+AFTERMATH = timedelta(hours=72)
+"""Hours after a signal's last alarm that still tell when it began: how it goes on."""
+NONE = "none"
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Exposed against unexposed feedback of the same time.
+
+    `own` of `complaints` come from the exposed side; `excess` are more than usual.
+    """
+
+    ratio: OddsRatio
+    own: int
+    complaints: int
+    excess: float
+
+    @property
+    def too_few(self) -> float:
+        """Probability of so few complaints from the exposed side, were it behind the excess.
+
+        Then at least half of the excess comes from there.
+        """
+        if self.complaints == 0:
+            return 1.0
+        share = 0.5 * self.excess / self.complaints
+        return float(bdtr(self.own, self.complaints, share))
+
+    @property
+    def log_factor(self) -> float:
+        """Log of what the comparison says for the change, against it where negative.
+
+        With few reviews on a side it can't speak for a change, but it can clear one.
+        """
+        if self.ratio.enough:
+            return float(np.log(self.ratio.bayes_factor))
+        return float(np.log(max(self.too_few, 1e-12)))
+
+
+def changes_of(context: StepContext, product: str) -> list[Row]:
+    """Return the changes of a product, and those of all products, that are known by now."""
+    rows = context.rows(CHANGE).to_pylist()
+    return sorted(
+        (
+            r
+            for r in rows
+            if r["product"] in (product, None, "", "*")
+            and r["started_at"] is not None
+            and r["started_at"] <= context.now
+            and (r["known_at"] or r["started_at"]) <= context.now
+        ),
+        key=lambda r: (r["started_at"], r["change_id"]),
+    )
+
+
+def weigh(
+    context: StepContext, view: ProductView, signal: Mapping[str, Any], changes: Sequence[Row]
+) -> list[Row]:
+    """Return rows of gold.attribution: the candidates and "none of these", adding up to 1.
+
+    posterior = prior x likelihood of the hourly complaints under the change's time x Bayes factor
+    of exposed against unexposed feedback of the same time, where enough of both is there.
+    """
+    candidates = _candidates(signal, changes)
+    complaints = complaints_of(view, signal)
+    end = hour_of(min(context.now, signal["window_end"] + AFTERMATH))
+    counts, expected = _timing(view, complaints, end)
+    logs = [none_likelihood(counts, expected, HOURLY_PHI)]
+    compared: list[Comparison | None] = [None]
+    for change in candidates:
+        comparison = _compare(
+            context, view, signal, change, complaints=complaints, usual=float(expected.mean())
+        )
+        compared.append(comparison)
+        logs.append(_likelihood(change, counts, expected, end=end))
+        if comparison is not None:
+            logs[-1] += comparison.log_factor
+    shares = posterior(list(np.asarray(logs) + np.log(_priors(signal, candidates))))
+    rows = [_row(signal, None, shares[0], None)]
+    for change, comparison, share in zip(candidates, compared[1:], shares[1:], strict=True):
+        rows.append(_row(signal, change, share, comparison))
+    return rows
+
+
+def complaints_of(view: ProductView, signal: Mapping[str, Any]) -> Ints:
+    """Return the rows that count as complaints of a signal: its series', or low ratings."""
+    if signal["kind"] == SignalKind.RELEASE:
+        return np.flatnonzero(view.testable & (view.rating <= LOW_STARS))
+    rows = view.members(signal["kind"], signal["series_id"])
+    return np.asarray(rows[view.testable[rows]])
+
+
+def _candidates(signal: Mapping[str, Any], changes: Sequence[Row]) -> list[Row]:
+    first = signal["window_end"] - timedelta(hours=WINDOW_H)
+
+    def fits(change: Row) -> bool:
+        started: bool = first <= change["started_at"] < signal["window_end"]
+        over = change["ended_at"] is not None and change["ended_at"] <= signal["window_start"]
+        own = change["kind"] == ChangeKind.RELEASE and change["version"] == signal["version"]
+        return (started and not over) or (own and signal["kind"] == SignalKind.RELEASE)
+
+    # A version that is released in stages is one candidate, from its first day.
+    found: dict[tuple[str, str], Row] = {}
+    for change in changes:
+        if fits(change):
+            found.setdefault((change["kind"], _name(change)), change)
+    return list(found.values())
+
+
+def _priors(signal: Mapping[str, Any], candidates: Sequence[Row]) -> Floats:
+    """Return the prior of "none", then of each candidate: they share what is left evenly."""
+    own = [
+        signal["kind"] == SignalKind.RELEASE and c["version"] == signal["version"]
+        for c in candidates
+    ]
+    none = PRIOR_NONE_WATCHED if any(own) else PRIOR_NONE
+    if not candidates:
+        return np.ones(1)
+    each = (1.0 - PRIOR_NONE) / len(candidates)
+    priors = np.array([none, *((1.0 - none) if is_own else each for is_own in own)])
+    return np.asarray(priors / priors.sum())
+
+
+def _timing(view: ProductView, complaints: Ints, end: int) -> tuple[Floats, Floats]:
+    """Return (complaints, expected complaints) of each of the 240 hours before `end`."""
+    first = end - WINDOW_H
+    hours = view.hours[complaints]
+    inside = hours[(hours >= first) & (hours < end)]
+    counts = np.bincount(inside - first, minlength=WINDOW_H).astype(np.float64)
+    begin = max(int(view.hours[0]), first - BASE_DAYS * 24)
+    before = int(((hours >= begin) & (hours < first)).sum())
+    rate = max((before + 0.5) / max(first - begin, 24), NOISE_FLOOR)
+    usual = view.hours[view.complaint & (view.hours < first)]
+    weekly = np.bincount(hour_of_week(usual), minlength=HOURS_A_WEEK).astype(np.float64)
+    profile = week_profiles(weekly[None, :])[0] * 24.0
+    return counts, np.asarray(rate * profile[hour_of_week(np.arange(first, end))])
+
+
+def _likelihood(change: Row, counts: Floats, expected: Floats, *, end: int) -> float:
+    first = time_of(end - WINDOW_H)
+    start_h = (change["started_at"] - first) / timedelta(hours=1)
+    ended = change["ended_at"]
+    end_h = None if ended is None else (ended - first) / timedelta(hours=1)
+    return candidate_likelihood(counts, expected, start_h, HOURLY_PHI, end_h=end_h)
+
+
+def _compare(
+    context: StepContext,
+    view: ProductView,
+    signal: Mapping[str, Any],
+    change: Row,
+    *,
+    complaints: Ints,
+    usual: float,
+) -> Comparison | None:
+    """Compare exposed with unexposed feedback of the same time; None where nobody says which.
+
+    The time is the signal's, from when both it and the change were there: weeks of calm before
+    would make a release guilty of whatever comes after it. `usual` complaints an hour are expected.
+    """
+    told = _exposure(view, change)
+    if told is None:
+        return None
+    named, exposed = told
+    since = max(hour_of(change["started_at"]), hour_of(signal["window_start"]))
+    until = min(hour_of(context.now), hour_of(signal["window_start"]) + WINDOW_H)
+    inside = named & (view.hours >= since) & (view.hours <= until) & view.testable
+    if not inside.any():
+        return None
+    hit = np.zeros(len(view.hours), dtype=np.bool_)
+    hit[complaints] = True
+    own, all_hits = int((inside & exposed & hit).sum()), int((inside & hit).sum())
+    ratio = odds_ratio(
+        exposed_complaints=own,
+        exposed=int((inside & exposed).sum()),
+        unexposed_complaints=all_hits - own,
+        unexposed=int((inside & ~exposed).sum()),
+    )
+    excess = max(all_hits - usual * max(until - since, 1), 0.0)
+    return Comparison(ratio, own, all_hits, excess)
+
+
+def _exposure(view: ProductView, change: Row) -> tuple[Bools, Bools] | None:
+    """Return (who says whether, who was exposed) [rows], None where a change reaches everyone."""
+    if change["kind"] == ChangeKind.FLAG:
+        return _flag_states(view, change["name"])
+    if change["version"]:
+        version = view.coded("version")
+        return version.codes >= 0, version.equal(change["version"])
+    column = next((c for c in ("region", "platform") if change[c]), None)
+    value = change[column] if column else change["name"]
+    if column is None and change["kind"] == ChangeKind.ARTICLE:
+        column = "sku"
+    if column is None:
+        return None
+    held = view.coded(column)
+    return held.codes >= 0, held.equal(value)
+
+
+def _flag_states(view: ProductView, name: str) -> tuple[Bools, Bools]:
+    states = view.coded("flag_states")
+    told = [_flag(text, name) for text in states.names]
+    named = np.array([*(t is not None for t in told), False])
+    on = np.array([*(t is True for t in told), False])
+    return named[states.codes], on[states.codes]
+
+
+def _flag(states: str, name: str) -> bool | None:
+    """Return whether a flag was on for the writer of this feedback, None where it isn't said."""
+    try:
+        held = json.loads(states)
+    except ValueError:
+        return None
+    value = held.get(name) if isinstance(held, dict) else None
+    if value is None or isinstance(value, bool):
+        return value
+    return str(value).lower() in ("on", "true", "1", "enabled")
+
+
+def _name(change: Row) -> str:
+    return str(change["name"] or change["version"] or change["change_id"])
+
+
+def _row(
+    signal: Mapping[str, Any], change: Row | None, share: float, compared: Comparison | None
+) -> Row:
+    ratio = None if compared is None else compared.ratio
+    return {
+        "signal_id": signal["signal_id"],
+        "change_id": None if change is None else change["change_id"],
+        "kind": NONE if change is None else change["kind"],
+        "name": "none of these" if change is None else _name(change),
+        "effect": None if ratio is None else ratio.ratio,
+        "effect_low": None if ratio is None else ratio.low,
+        "effect_high": None if ratio is None else ratio.high,
+        "exposed": None if ratio is None else ratio.exposed,
+        "unexposed": None if ratio is None else ratio.unexposed,
+        "posterior": share,
+        "blamed": change is not None and share >= BLAME_AT,
+        "reasons": _reasons(signal, change, compared),
+    }
+
+
+def _reasons(
+    signal: Mapping[str, Any], change: Row | None, compared: Comparison | None
+) -> list[str]:
+    if change is None:
+        return ["the cause is none of the changes that are known"]
+    hours = (signal["window_end"] - change["started_at"]) / timedelta(hours=1)
+    said = [f"began {hours:.0f} h before the signal's last complaints"]
+    if compared is None:
+        return [*said, "nobody says who was exposed: judged by its time alone"]
+    ratio = compared.ratio
+    sides = f"at the same time {ratio.exposed} reviews with it and {ratio.unexposed} without"
+    if ratio.enough:
+        return [*said, f"{sides}: odds ratio {ratio.ratio:.1f} ({ratio.low:.1f}-{ratio.high:.1f})"]
+    few = f"{compared.own} of {compared.complaints} complaints come from it"
+    return [*said, f"{sides}: not enough to compare; {few}"]

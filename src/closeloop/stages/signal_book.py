@@ -1,0 +1,240 @@
+"""The signals of one product: one a problem while it lasts, written when there is news of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from closeloop.domain.signal import SignalKind
+from closeloop.ports import StepContext
+from closeloop.stages.product_view import ProductView, hour_of, time_of
+from closeloop.stages.watch import RaisedRelease
+from closeloop.stats.baseline import Baselines, Ints
+from closeloop.stats.episodes import LASTS_H, Fate, fate
+from closeloop.stats.evidence import e_bh
+from closeloop.stats.scan import Alarm
+from closeloop.tables import SIGNAL
+
+SERIES_DETECTOR = "shiryaev-roberts"
+RELEASE_DETECTOR = "release-watch"
+MAX_IDS = 500
+GROWN = 1.25
+"""A lasting signal is written again when its count has grown by a quarter."""
+CALIBRATION = "calibration"
+"""State of the learn step: what people's labels say, per product and category."""
+
+Row = dict[str, Any]
+
+
+class SignalBook:
+    """Takes a product's alarms in order of time and keeps one row of gold.signal a problem."""
+
+    def __init__(self, context: StepContext, view: ProductView) -> None:
+        self._context = context
+        self._view = view
+        self._held: dict[tuple[str, str], Row] = {}
+        held = context.rows(SIGNAL, where=[("product", "=", view.product)]).to_pylist()
+        for row in sorted(held, key=lambda r: (r["window_end"], r["signal_id"])):
+            self._held[(row["kind"], row["series_id"])] = row
+        self._changed: dict[str, Row] = {}
+        self._backfill = view.flags("backfill")
+
+    def take_alarm(
+        self,
+        key: tuple[str, str],
+        alarm: Alarm,
+        *,
+        family: int,
+        rows: Ints,
+        baselines: Baselines,
+    ) -> None:
+        """Raise a signal for an alarm, or let the one that lasts grow.
+
+        `rows` of the view are all complaints that count as evidence for the series.
+        """
+        kind, series_id = key
+        end = alarm.hour + 1
+        held = self._known(kind, series_id, time_of(end))
+        if held is not None and end < hour_of(held["window_start"]):
+            return
+        before = held
+        if held is not None:
+            hours_since = (time_of(end) - held["window_end"]) / timedelta(hours=1)
+            found = fate(
+                hours_since_last=hours_since,
+                snooze_h=self._context.config.policy.snooze / timedelta(hours=1),
+                count=alarm.count,
+                evidence=alarm.evidence,
+                count_before=held["count"],
+                evidence_before=held["evidence"],
+            )
+            if found is Fate.PASSED_OVER:
+                return
+            before = held if found is Fate.CONTINUES else None
+        start = hour_of(before["window_start"]) if before else end - alarm.window_h
+        span = np.arange(start, end)
+        inside = self._inside(rows, start, end)
+        self._put(
+            before,
+            {
+                "kind": kind,
+                "series_id": series_id,
+                "theme_id": series_id if kind == SignalKind.THEME else None,
+                "category": series_id if kind == SignalKind.CATEGORY else self._category(inside),
+                "window_start": time_of(start),
+                "window_end": time_of(end),
+                "count": len(inside),
+                "baseline": float(baselines.hourly(alarm.series, span).sum()),
+                "count_6h": len(self._inside(rows, end - 6, end)),
+                "baseline_6h": alarm.expected_6h,
+                "detector": SERIES_DETECTOR,
+                "evidence": alarm.evidence,
+                "threshold": alarm.threshold,
+                "family_size": family,
+                "fdr_pass": alarm.fdr_pass,
+            },
+            inside,
+        )
+
+    def take_release(self, raised: RaisedRelease) -> None:
+        """Raise a signal for a version, or let it grow: a version is raised once."""
+        kind = SignalKind.RELEASE.value
+        before = self._held.get((kind, raised.version))
+        q = self._context.config.policy.fdr
+        evidence = np.array([raised.evidence])
+        self._put(
+            before,
+            {
+                "kind": kind,
+                "series_id": raised.version,
+                "version": raised.version,
+                "category": self._category(raised.rows),
+                "window_start": time_of(raised.start),
+                "window_end": time_of(raised.end),
+                "count": len(raised.rows),
+                "baseline": raised.expected,
+                "count_6h": raised.count_6h,
+                "baseline_6h": raised.expected_6h,
+                "detector": RELEASE_DETECTOR,
+                "evidence": raised.evidence,
+                "threshold": raised.threshold,
+                "family_size": raised.family,
+                "fdr_pass": bool(e_bh(evidence, family=raised.family, q=q)[0]),
+                "reviews_exposed": raised.reviews,
+                "reviews_unexposed": raised.others,
+            },
+            raised.rows,
+        )
+
+    def write(self) -> None:
+        """Write what changed to gold.signal."""
+        rows = [self._changed[i] for i in sorted(self._changed)]
+        if not rows:
+            return
+        calibration = _calibration(self._context)
+        needed = self._context.config.policy.labels_for_autonomy
+        for row in rows:
+            precision, labels = calibration.get((row["product"], row["category"]), (None, 0))
+            row["confidence_calibrated"] = labels >= needed and row["confidence"] is not None
+            if row["confidence_calibrated"]:
+                row["confidence"] = precision
+        self._context.merge(SIGNAL, SIGNAL.from_rows(rows))
+        historic = sum(bool(r["historic"]) for r in rows)
+        if historic:
+            self._context.count("historic_signals", historic)
+        if len(rows) > historic:
+            self._context.count("signals", len(rows) - historic)
+
+    def _known(self, kind: str, series_id: str, end: datetime) -> Row | None:
+        """Return the newest signal of a series, but for one that began after this alarm."""
+        row = self._held.get((kind, series_id))
+        return row if row is None or row["window_start"] < end else None
+
+    def _put(self, before: Row | None, fresh: Row, inside: Ints) -> None:
+        historic = self._historic(inside, fresh["window_end"])
+        if before is not None and before["historic"] and not historic:
+            # What is going on now is news, also where it began in what was taken in as history.
+            before = None
+        if before is not None and historic and not before["historic"]:
+            return
+        if before is not None and not _news(before, fresh):
+            return
+        row = {
+            **(before or {}),
+            **fresh,
+            "product": self._view.product,
+            "ratio": fresh["count"] / max(fresh["baseline"], 0.5),
+            "authors": self._authors(inside),
+            "feedback_ids": self._view.ids(inside[-MAX_IDS:]),
+            "confidence": self._confidence(fresh["kind"], inside),
+            "historic": historic,
+        }
+        if before is None:
+            end = fresh["window_end"]
+            row["detected_at"] = min(end, self._context.now) if historic else self._context.now
+            row["signal_id"] = _signal_id(
+                self._view.product, fresh["kind"], fresh["series_id"], fresh["window_start"]
+            )
+        else:
+            row["evidence"] = max(fresh["evidence"], before["evidence"])
+            row["fdr_pass"] = bool(fresh["fdr_pass"] or before["fdr_pass"])
+            row["window_end"] = max(fresh["window_end"], before["window_end"])
+        self._held[(fresh["kind"], fresh["series_id"])] = row
+        self._changed[row["signal_id"]] = row
+
+    def _inside(self, rows: Ints, start: int, end: int) -> Ints:
+        hours = self._view.hours[rows]
+        return np.asarray(rows[(hours >= start) & (hours < end)])
+
+    def _historic(self, inside: Ints, end: datetime) -> bool:
+        """Whether it is too late to act: most complaints backfilled, or the alarm days old."""
+        if end < self._context.now - timedelta(hours=LASTS_H):
+            return True
+        return bool(len(inside)) and bool(self._backfill[inside].mean() > 0.5)
+
+    def _authors(self, inside: Ints) -> int:
+        keys = self._view.rows.column("author_key").take(pa.array(inside))
+        return int(pc.count_distinct(keys, mode="only_valid").as_py()) + int(keys.null_count)
+
+    def _category(self, inside: Ints) -> str | None:
+        """Return the complaint category that most of the complaints have."""
+        codes = self._view.category.codes[inside[self._view.complaint[inside]]]
+        if len(codes) == 0:
+            return None
+        return self._view.category.names[int(np.bincount(codes).argmax())]
+
+    def _confidence(self, kind: str, inside: Ints) -> float | None:
+        """Return the mean confidence that the complaints belong here; a release needs none."""
+        if kind == SignalKind.RELEASE:
+            return None
+        column = "theme_confidence" if kind == SignalKind.THEME else "category_confidence"
+        mean = pc.mean(self._view.rows.column(column).take(pa.array(inside))).as_py()
+        return None if mean is None else float(mean)
+
+
+def _news(before: Row, fresh: Row) -> bool:
+    return bool(
+        fresh["count"] >= GROWN * before["count"] or (fresh["fdr_pass"] and not before["fdr_pass"])
+    )
+
+
+def _calibration(context: StepContext) -> dict[tuple[str, str], tuple[float | None, int]]:
+    """Return (share right, labels) by product and category, as the learn step left it."""
+    blob = context.state(CALIBRATION)
+    if not blob:
+        return {}
+    return {
+        (s["product"], s["category"]): (s["precision"], int(s["labels"]))
+        for s in json.loads(blob).get("standings", [])
+    }
+
+
+def _signal_id(product: str, kind: str, series_id: str, start: datetime) -> str:
+    key = "\x1f".join((product, kind, series_id, start.isoformat()))
+    return hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
