@@ -289,7 +289,7 @@ def test_memory_that_is_lost_is_rebuilt_from_the_tables() -> None:
 def test_erased_texts_wait_no_longer() -> None:
     context = _context()
     _feed(context, _mixed(20))
-    _feed(_later(context, hours=1), ["zebra umbrella"], start=60)
+    _feed(_later(context, hours=1), ["orchids bloom in purple"], start=60)
     memory = ThemeMemory.from_bytes(context.state(MEMORY, scope="wallet") or b"")
     assert "f00060" in memory.waiting.ids
     forget(context, ["f00060"])

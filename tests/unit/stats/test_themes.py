@@ -12,7 +12,8 @@ def _around(centres: int, each: int, *, spread: float = 0.25, seed: int = 5) -> 
     middle = draw.normal(size=(centres, 32))
     points = np.repeat(middle, each, axis=0) + spread * draw.normal(size=(centres * each, 32))
     points = points + 3.0 * np.ones(32)
-    return (points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32)
+    lengths = np.linalg.norm(points, axis=1, keepdims=True)
+    return np.asarray(points / lengths, np.float32)
 
 
 def test_the_frame_centres_and_scores_random_pairs_near_zero() -> None:

@@ -1,0 +1,265 @@
+"""Sorts complaints into themes: a first clustering, then each new text to its nearest theme."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from closeloop.ports import StepContext
+from closeloop.stages.theme_corrections import apply_corrections
+from closeloop.stages.theme_label import name_themes
+from closeloop.stages.theme_look import confidence_of, look_again
+from closeloop.stages.theme_memory import (
+    MAX_THEMES,
+    MAX_WAITING,
+    Background,
+    Floats,
+    Ints,
+    ThemeMemory,
+    Vectors,
+    Waiting,
+    nothing_waits,
+)
+from closeloop.stages.theme_recall import recall, remember, texts_waiting
+from closeloop.stages.theme_rows import (
+    NEW_COLUMNS,
+    Texts,
+    ThemeBook,
+    Written,
+    assignments,
+    complaints,
+    gather,
+    micros_of,
+    theme_id_of,
+    unassigned,
+)
+from closeloop.stats.calibration import ThemeConfidence
+from closeloop.stats.themes import (
+    ASSIGN_AT,
+    MAX_BOOTSTRAP,
+    MERGE_AT,
+    SEED_AT,
+    SEED_MEMBERS,
+    agglomerate,
+    best_two,
+    bootstrap,
+    centres_of,
+    fit_frame,
+    own_and_next,
+    representatives,
+    seeds,
+    sums_of,
+)
+from closeloop.tables import EMBEDDING, ENRICHMENT, FEEDBACK
+from closeloop.text.words import words_of
+
+NAME = "theme"
+LOOK_EVERY_US = timedelta(days=1) // timedelta(microseconds=1)
+CHUNK = 1_000
+"""So many texts are assigned with the same centres; then the centres move."""
+MIN_KEPT = 2.0
+"""Texts of the first clustering below this standard score to their theme wait instead."""
+
+
+def run(context: StepContext) -> None:
+    """Assign new complaints to themes, make themes of what is new, keep to people's corrections.
+
+    Writes silver.assignment (also for texts that wait for a theme) and silver.theme.
+    """
+    apply_corrections(context)
+    enriched = context.new_rows(ENRICHMENT, columns=NEW_COLUMNS)
+    feedback = context.new_rows(
+        FEEDBACK, columns=["feedback_id", "revision", "text", "duplicate_of"]
+    )
+    vectors = context.new_rows(EMBEDDING, columns=["feedback_id", "revision", "model", "vector"])
+    rows = unassigned(context, complaints(context, enriched))
+    if not rows.num_rows:
+        return
+    written = Written()
+    confidence = confidence_of(context)
+    for product, texts in gather(context, rows, feedback=feedback, vectors=vectors).items():
+        _Product(context, product, confidence, written).take_in(texts)
+    written.flush(context)
+
+
+class _Product:
+    """One product during one pass."""
+
+    def __init__(
+        self, context: StepContext, product: str, confidence: ThemeConfidence, written: Written
+    ) -> None:
+        self._context = context
+        self._product = product
+        self._confidence = confidence
+        self._written = written
+        self._book = ThemeBook(context, product)
+
+    def take_in(self, texts: Texts) -> None:
+        """Give new texts their theme, or let them wait until there are enough for a clustering."""
+        memory = recall(self._context, self._book)
+        if memory is None:
+            earlier = texts_waiting(self._context, self._product)
+            gathered = len(texts) + (0 if earlier is None else len(earlier))
+            if gathered < self._context.config.theme_min_texts:
+                self._add(texts, np.full(len(texts), None, object))
+                return
+            memory, texts = self._first_themes(texts, earlier)
+        for start in range(0, len(texts), CHUNK):
+            self._assign(memory, texts.take(np.arange(start, min(start + CHUNK, len(texts)))))
+        now = micros_of(self._context.now)
+        if now - memory.looked_at >= LOOK_EVERY_US:
+            look_again(self._context, self._book, memory)
+            memory.looked_at = now
+        name_themes(self._context, self._book, memory)
+        self._book.write()
+        remember(self._context, self._book, memory)
+
+    def _first_themes(self, texts: Texts, earlier: Texts | None) -> tuple[ThemeMemory, Texts]:
+        """Cluster what has gathered; return the memory, and new texts beyond the clustering."""
+        together = texts if earlier is None else earlier.and_then(texts)
+        known = np.isin(
+            together.ids.astype(str), [] if earlier is None else earlier.ids.astype(str)
+        )
+        chosen = np.arange(len(together))
+        if len(chosen) > MAX_BOOTSTRAP:
+            # Ids are hashes, so the lowest are a draw that every run repeats.
+            chosen = np.sort(np.argsort(together.ids.astype(str), kind="stable")[:MAX_BOOTSTRAP])
+        formed = together.take(chosen)
+        memory = _empty_memory(self._context, formed)
+        centred = memory.frame.centred(formed.vectors)
+        groups = _kept(memory, centred, bootstrap(centred, seed=self._context.config.seed))
+        names = self._found(memory, formed, centred, groups)
+        # One pass over all: the centres exist now, so each text knows its margin to the next.
+        chance = np.full(len(formed), np.nan)
+        inside = groups >= 0
+        own, following = own_and_next(centred[inside], memory.centres, groups[inside])
+        chance[inside] = self._chance(memory, own, following)
+        rows = assignments(
+            self._product,
+            formed,
+            names,
+            chance=chance,
+            formed=inside,
+            model=self._confidence.name,
+        )
+        self._written.moved.append(rows.filter(pa.array(known[chosen])))
+        self._written.added.append(rows.filter(pa.array(~known[chosen])))
+        memory.waiting = formed.waiting(centred).take(~inside).newest(MAX_WAITING)
+        # Texts that gathered earlier and were not drawn stand in the table as waiting already.
+        left = np.setdiff1d(np.flatnonzero(~known), chosen)
+        return memory, together.take(left)
+
+    def _assign(self, memory: ThemeMemory, texts: Texts) -> None:
+        """Give texts to their nearest theme; those near none wait, and found one with their like."""
+        centred = memory.frame.centred(texts.vectors)
+        names, chance = np.full(len(texts), None, object), np.full(len(texts), np.nan)
+        near = np.zeros(len(texts), np.bool_)
+        if memory.ids:
+            place, first, second = best_two(centred, memory.centres)
+            near = memory.frame.scores(first) >= ASSIGN_AT
+            names[near] = np.array(memory.ids, object)[place[near]]
+            chance[near] = self._chance(memory, first[near], second[near])
+            memory.grow(place[near], centred[near])
+            for number in np.unique(place[near]):
+                self._book.grow(
+                    memory.ids[number],
+                    texts.times[near & (place == number)],
+                    size=int(memory.sizes[number]),
+                )
+        self._add(texts, names, chance=chance)
+        if not near.all():
+            memory.waiting = memory.waiting.and_then(texts.waiting(centred).take(~near))
+            self._seed(memory)
+            memory.waiting = memory.waiting.newest(MAX_WAITING)
+
+    def _seed(self, memory: ThemeMemory) -> None:
+        """Let waiting texts that are close to one another found themes."""
+        if len(memory.ids) >= MAX_THEMES:
+            return
+        waiting = memory.waiting
+        least = memory.frame.mu + SEED_AT * memory.frame.sd
+        groups = seeds(waiting.vectors, least_cosine=least, members=SEED_MEMBERS)
+        inside = groups >= 0
+        if not inside.any():
+            return
+        start = len(memory.ids)
+        names = self._found(memory, waiting, waiting.vectors, groups)
+        formed = waiting.take(inside)
+        own, following = own_and_next(formed.vectors, memory.centres, start + groups[inside])
+        self._written.moved.append(
+            assignments(
+                self._product,
+                formed,
+                names[inside],
+                chance=self._chance(memory, own, following),
+                formed=np.ones(len(formed.ids), np.bool_),
+                model=self._confidence.name,
+            )
+        )
+        memory.waiting = waiting.take(~inside)
+
+    def _found(
+        self, memory: ThemeMemory, texts: Texts | Waiting, centred: Vectors, groups: Ints
+    ) -> npt.NDArray[np.object_]:
+        """Add a theme for each group; return each text's theme id (None: in no group)."""
+        count = int(groups.max(initial=-1)) + 1
+        sums, sizes = sums_of(centred, groups, count=count)
+        central = representatives(centred, groups, centres_of(sums), texts.ids)
+        ids = []
+        for number in range(count):
+            members = groups == number
+            keys = sorted(str(i) for i in texts.ids[members])
+            name = theme_id_of(self._product, *keys)
+            self._book.add(
+                name, times=texts.times[members], members=keys, representatives=central[number]
+            )
+            ids.append(name)
+        memory.add(ids, sums, sizes)
+        self._context.count("themes found", count)
+        return np.array([*ids, None], object)[groups]
+
+    def _chance(self, memory: ThemeMemory, own: Floats, following: Floats) -> Floats:
+        margins = (own - following) / memory.frame.sd
+        return self._confidence.probability(memory.frame.scores(own), margins)
+
+    def _add(
+        self, texts: Texts, names: npt.NDArray[np.object_], *, chance: Floats | None = None
+    ) -> None:
+        self._written.added.append(
+            assignments(self._product, texts, names, chance=chance, model=self._confidence.name)
+        )
+
+
+def _empty_memory(context: StepContext, texts: Texts) -> ThemeMemory:
+    dimensions = texts.vectors.shape[1]
+    return ThemeMemory(
+        frame=fit_frame(texts.vectors, seed=context.config.seed),
+        model_id=context.embedder.model_id,
+        ids=[],
+        sums=np.zeros((0, dimensions)),
+        sizes=np.zeros(0, np.int64),
+        labelled=np.zeros(0, np.int64),
+        waiting=nothing_waits(dimensions),
+        background=Background.of(words_of(texts.texts)),
+        looked_at=micros_of(context.now),
+    )
+
+
+def _kept(memory: ThemeMemory, centred: Vectors, groups: Ints) -> Ints:
+    """Return groups joined where they are one, less stragglers and small ones; by size from 0."""
+    count = int(groups.max(initial=-1)) + 1
+    sums, sizes = sums_of(centred, groups, count=count)
+    least = memory.frame.mu + MERGE_AT * memory.frame.sd
+    groups = agglomerate(groups, sums, sizes, least_cosine=least)
+    sums, _ = sums_of(centred, groups, count=count)
+    own = np.einsum("ij,ij->i", centred, centres_of(sums)[groups])
+    groups = np.where(memory.frame.scores(own) >= MIN_KEPT, groups, -1)
+    sizes = np.bincount(groups[groups >= 0], minlength=count)
+    order = np.lexsort((np.arange(count), -sizes))
+    order = order[sizes[order] >= SEED_MEMBERS][:MAX_THEMES]
+    place = np.full(count + 1, -1, np.int64)
+    place[order] = np.arange(len(order))
+    return place[groups]
