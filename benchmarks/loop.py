@@ -38,14 +38,19 @@ def main() -> None:
             command += ["--warm-cache", str(options.warm_cache)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         results.append(json.loads(done.stdout.splitlines()[-1]))
-    steps = [s for s in results[-1]["seconds"] if max(r["seconds"].get(s, 0) for r in results) >= 0.05]
+    steps = [
+        s for s in results[-1]["seconds"] if max(r["seconds"].get(s, 0) for r in results) >= 0.05
+    ]
     print("| step | " + " | ".join(f"{r['rows']:,} rows" for r in results) + " | growth |")
     print("|---|" + "---|" * (len(results) + 1))
     for step in [*steps, "all but embed", "all"]:
         cells = [_seconds(r, step) for r in results]
         linear = results[-1]["rows"] / results[0]["rows"]
         growth = cells[-1] / max(cells[0], 1e-9) / linear
-        rates = [f"{c:.1f} s ({r['rows'] / max(c, 1e-9):,.0f}/s)" for c, r in zip(cells, results, strict=True)]
+        rates = [
+            f"{c:.1f} s ({r['rows'] / max(c, 1e-9):,.0f}/s)"
+            for c, r in zip(cells, results, strict=True)
+        ]
         print(f"| {step} | " + " | ".join(rates) + f" | {growth:.2f} x linear |")
     print("| peak memory | " + " | ".join(f"{r['peak_mb']:,.0f} MB" for r in results) + " | |")
 
@@ -69,13 +74,25 @@ def _one(data: Path, size: int, warm_cache: Path | None) -> dict[str, object]:
         initialise(folder)
         if warm_cache is not None:
             text = (folder / "closeloop.yaml").read_text()
-            text = text.replace("vector_cache: cache/vectors", f"vector_cache: {warm_cache.resolve()}")
+            text = text.replace(
+                "vector_cache: cache/vectors", f"vector_cache: {warm_cache.resolve()}"
+            )
             (folder / "closeloop.yaml").write_text(text)
         table = pq.read_table(data / "play_reviews.parquet").sort_by("at")
         pq.write_table(table.slice(table.num_rows - size), folder / "reviews.parquet")
         started = time.perf_counter()
         subprocess.run(
-            [sys.executable, "-m", "closeloop", "-w", name, "ingest", str(folder / "reviews.parquet"), "--source", "play"],
+            [
+                sys.executable,
+                "-m",
+                "closeloop",
+                "-w",
+                name,
+                "ingest",
+                str(folder / "reviews.parquet"),
+                "--source",
+                "play",
+            ],
             check=True,
             capture_output=True,
         )
