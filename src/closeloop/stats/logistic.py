@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize, minimize_scalar
+from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_softmax, softmax
+
+SLOPE_TOLERANCE = 1e-5
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -43,8 +46,8 @@ def fit_binary(features: Any, truth: npt.ArrayLike, *, l2: float = 1.0) -> Logis
         slope = np.asarray(features.T @ residual).ravel() + l2 * weights
         return float(value), np.append(slope, residual.sum())
 
-    best = minimize(loss, np.zeros(size + 1), jac=True, method="L-BFGS-B", options={"maxiter": 120})
-    return Logistic(weights=best.x[:-1, None], bias=best.x[-1:])
+    best = _minimised(loss, np.zeros(size + 1), rounds=120)
+    return Logistic(weights=best[:-1, None], bias=best[-1:])
 
 
 def fit_classes(
@@ -71,10 +74,7 @@ def fit_classes(
         slope = np.vstack([x.T @ residual + l2 * table[:-1], residual.sum(axis=0)])
         return float(value), slope.ravel()
 
-    best = minimize(
-        loss, np.zeros(shape).ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 200}
-    )
-    table = best.x.reshape(shape)
+    table = _minimised(loss, np.zeros(shape).ravel(), rounds=200).reshape(shape)
     return Logistic(weights=table[:-1], bias=table[-1])
 
 
@@ -120,3 +120,60 @@ def log_odds(probability: Floats) -> Floats:
     """Return the log odds of probabilities, kept within 1e-6 of 0 and 1."""
     p = np.clip(probability, 1e-6, 1.0 - 1e-6)
     return np.asarray(np.log(p) - np.log1p(-p), np.float64)
+
+
+def _minimised(
+    loss: Callable[[Floats], tuple[float, Floats]], start: Floats, *, rounds: int
+) -> Floats:
+    """Return where a smooth convex loss is least, by limited-memory BFGS from `start`.
+
+    Nocedal & Wright (2006), algorithm 7.4 with ten pairs and backtracking. On a busy machine
+    scipy's takes 40 ms a round for 32,000 weights, this one under 1.
+    """
+    point = start
+    value, slope = loss(point)
+    pairs: list[tuple[Floats, Floats, float]] = []
+    for _ in range(rounds):
+        step = -_scaled(slope, pairs)
+        descent = _dot(slope, step)
+        if np.abs(slope).max() < SLOPE_TOLERANCE or descent >= 0:
+            break
+        length = 1.0 if pairs else min(1.0, 1.0 / float(np.abs(slope).sum()))
+        for _ in range(30):
+            fresh = point + length * step
+            fresh_value, fresh_slope = loss(fresh)
+            if fresh_value <= value + 1e-4 * length * descent:
+                break
+            length *= 0.5
+        else:
+            break
+        moved, turned = fresh - point, fresh_slope - slope
+        curvature = _dot(moved, turned)
+        if curvature > 1e-12:
+            pairs = [*pairs[-9:], (moved, turned, curvature)]
+        gained = value - fresh_value
+        point, value, slope = fresh, fresh_value, fresh_slope
+        if gained <= 1e-9 * max(abs(value), 1.0):
+            break
+    return point
+
+
+def _scaled(slope: Floats, pairs: list[tuple[Floats, Floats, float]]) -> Floats:
+    """Return the slope times the inverse curvature that the pairs tell of (two-loop recursion)."""
+    direction = slope.copy()
+    shares = []
+    for moved, turned, curvature in reversed(pairs):
+        share = _dot(moved, direction) / curvature
+        direction -= share * turned
+        shares.append(share)
+    if pairs:
+        _, turned, curvature = pairs[-1]
+        direction *= curvature / _dot(turned, turned)
+    for (moved, turned, curvature), share in zip(pairs, reversed(shares), strict=True):
+        direction += (share - _dot(turned, direction) / curvature) * moved
+    return direction
+
+
+def _dot(one: Floats, other: Floats) -> float:
+    # Not "@": BLAS wakes its threads for each, which costs 2 ms where other programs run.
+    return float(np.einsum("i,i->", one, other))
