@@ -97,7 +97,7 @@ def _measure(
     context: StepContext, view: ProductView, ticket: Ticket, signal: Mapping[str, Any]
 ) -> Outcome:
     resolved = _resolved(ticket)
-    clock, why = _clock(context, view, ticket)
+    clock, why = _clock(view, ticket)
     rows = complaints_of(view, signal)
     # What the fix is measured against is the trouble, not the calm before it.
     began = min(max(signal["window_start"], resolved - BEFORE), resolved - timedelta(hours=6))
@@ -144,7 +144,7 @@ def _measure(
     )
 
 
-def _clock(context: StepContext, view: ProductView, ticket: Ticket) -> tuple[datetime, str]:
+def _clock(view: ProductView, ticket: Ticket) -> tuple[datetime, str]:
     """Return when the fix could be felt, and why then."""
     resolved = _resolved(ticket)
     if not ticket.fixed_version:

@@ -1,0 +1,253 @@
+"""Attribute: who is blamed and who is not, severity, segment and parent."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from closeloop.stages import attribute, detect
+from closeloop.tables import ATTRIBUTION, SIGNAL
+from closeloop.testing.context import InMemoryContext
+from tests.unit.stages.history import NOW, PRODUCT, History, change, release, write_changes
+
+HOUR = timedelta(hours=1)
+LATER = NOW + 24 * HOUR
+
+
+def run(context: InMemoryContext, history: History) -> dict[str, dict[str, Any]]:
+    """Write what is new, detect and attribute; return the live signals by series."""
+    history.write(context)
+    detect.run(context.as_step(detect.NAME))
+    attribute.run(context.as_step(attribute.NAME))
+    context.as_step("reader")
+    rows = context.rows(SIGNAL).to_pylist()
+    return {r["series_id"]: r for r in rows if not r["historic"]}
+
+
+def weights(context: InMemoryContext, signal: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    rows = context.rows(ATTRIBUTION, where=[("signal_id", "=", signal["signal_id"])]).to_pylist()
+    return {r["name"]: r for r in rows}
+
+
+def calm_context(*changes: dict[str, Any], **columns: Any) -> tuple[InMemoryContext, History]:
+    context = InMemoryContext(now=NOW)
+    write_changes(context, *changes)
+    history = History().calm(**columns)
+    assert run(context, history) == {}
+    return context, history
+
+
+def rollout(history: History, *, exposed: dict[str, Any], others: dict[str, Any]) -> None:
+    """A day in which half of the customers have the change, and complain."""
+    for i in range(48):
+        at = NOW + i * HOUR / 2
+        hit = at >= NOW + HOUR and i % 3
+        history.add(at, "payment failure" if hit else "praise", **exposed)
+        history.add(at, "praise", **others)
+
+
+def test_a_release_whose_users_complain_is_blamed():
+    context, history = calm_context(release("2.0", NOW), release("1.9", NOW - timedelta(days=6)))
+    rollout(history, exposed={"version": "2.0"}, others={"version": "1.0"})
+    context.next_pass(now=LATER)
+    signal = run(context, history)["payment failure"]
+    found = weights(context, signal)
+    assert found["2.0"]["blamed"]
+    assert found["2.0"]["posterior"] >= 0.8
+    assert found["2.0"]["effect_low"] > 1.0
+    assert min(found["2.0"]["exposed"], found["2.0"]["unexposed"]) > 15
+    assert set(found) == {"2.0", "1.9", "none of these"}
+    assert sum(a["posterior"] for a in found.values()) == pytest.approx(1.0)
+    assert [a["name"] for a in found.values() if a["blamed"]] == ["2.0"]
+    term = next(t for t in signal["severity_terms"] if t["name"] == "release")
+    assert term["reason"] == "follows release 2.0"
+
+
+def test_a_release_is_not_blamed_where_all_versions_complain():
+    context, history = calm_context(release("2.0", NOW - 30 * HOUR))
+    for i in range(40):
+        at = NOW + i * HOUR / 2
+        version = "2.0" if i % 2 else "1.0"
+        history.add(at, "payment failure", version=version)
+        history.add(at, "praise", version=version)
+    context.next_pass(now=LATER)
+    signal = run(context, history)["payment failure"]
+    assert not any(a["blamed"] for a in weights(context, signal).values())
+
+
+def test_a_version_that_few_complaints_come_from_is_cleared():
+    context, history = calm_context(release("2.0", NOW - HOUR))
+    history.add(NOW, "praise", version="2.0")
+    history.burst(30, end=NOW + 6 * HOUR, hours=6, version="1.0")
+    context.next_pass(now=NOW + 6 * HOUR)
+    signal = run(context, history)["payment failure"]
+    found = weights(context, signal)["2.0"]
+    assert found["posterior"] < 0.01
+    assert "0 of" in found["reasons"][-1]
+
+
+def test_a_change_nobody_could_know_of_is_no_candidate():
+    context, history = calm_context(
+        release("2.0", NOW, known_at=LATER + HOUR), release("9.9", LATER + HOUR)
+    )
+    rollout(history, exposed={"version": "2.0"}, others={"version": "1.0"})
+    context.next_pass(now=LATER)
+    signal = run(context, history)["payment failure"]
+    assert set(weights(context, signal)) == {"none of these"}
+
+
+def test_without_changes_none_of_these_is_certain():
+    context, history = calm_context()
+    history.burst(12, end=NOW + 3 * HOUR)
+    context.next_pass(now=NOW + 3 * HOUR)
+    (found,) = weights(context, run(context, history)["payment failure"]).values()
+    assert (found["kind"], found["posterior"], found["blamed"]) == ("none", 1.0, False)
+
+
+def test_a_flag_is_judged_by_who_had_it_on():
+    flag = change("flag", "new-checkout", NOW)
+    context, history = calm_context(flag, flag_states='{"new-checkout": false}')
+    rollout(
+        history,
+        exposed={"flag_states": '{"new-checkout": "on"}'},
+        others={"flag_states": '{"new-checkout": false, "x": 1}'},
+    )
+    context.next_pass(now=LATER)
+    signal = run(context, history)["payment failure"]
+    assert weights(context, signal)["new-checkout"]["blamed"]
+
+
+def test_hostile_flag_states_are_nobody_s_answer():
+    flag = change("flag", "x", NOW)
+    context, history = calm_context(flag)
+    for states in ("{", "[]", "null", '{"x": null}', '"x"', "1"):
+        history.burst(4, end=NOW + 3 * HOUR, flag_states=states)
+    context.next_pass(now=NOW + 3 * HOUR)
+    signal = run(context, history)["payment failure"]
+    assert weights(context, signal)["x"]["effect"] is None
+
+
+def test_an_incident_takes_the_blame_off_a_release():
+    incident = change("incident", "bank down", NOW + HOUR)
+    context, history = calm_context(release("2.0", NOW - timedelta(days=5)), incident)
+    for i in range(60):
+        version = "2.0" if i % 2 else "1.0"
+        history.add(NOW + HOUR + i * HOUR / 4, "payment failure", version=version)
+        history.add(NOW + HOUR + i * HOUR / 4, "praise", version=version)
+    context.next_pass(now=LATER)
+    found = weights(context, run(context, history)["payment failure"])
+    assert found["bank down"]["posterior"] > 10 * found["2.0"]["posterior"]
+
+
+def test_a_young_signal_is_weighed_again_as_reviews_come():
+    context, history = calm_context(release("2.0", NOW - HOUR))
+    history.burst(10, end=NOW + 3 * HOUR, version="2.0")
+    context.next_pass(now=NOW + 3 * HOUR)
+    signal = run(context, history)["payment failure"]
+    assert not weights(context, signal)["2.0"]["blamed"]
+    for i in range(40):
+        history.add(NOW + 3 * HOUR + i * HOUR / 4, "praise", version="1.0")
+        if i % 2:
+            history.add(NOW + 3 * HOUR + i * HOUR / 4, version="2.0")
+    context.next_pass(now=NOW + 14 * HOUR)
+    signal = run(context, history)["payment failure"]
+    assert weights(context, signal)["2.0"]["blamed"]
+
+
+def test_an_idle_pass_writes_nothing():
+    context, history = calm_context(release("2.0", NOW))
+    history.burst(12, end=NOW + 3 * HOUR)
+    context.next_pass(now=NOW + 3 * HOUR)
+    run(context, history)
+    context.next_pass(now=NOW + 20 * HOUR)
+    attribute.run(context.as_step(attribute.NAME))
+    assert context.written == {}
+
+
+def test_historic_signals_are_left_alone():
+    context = InMemoryContext(now=NOW)
+    history = History().calm(backfill=True)
+    history.burst(20, end=NOW - timedelta(days=9), backfill=True)
+    assert run(context, history) == {}
+    (row,) = context.rows(SIGNAL).to_pylist()
+    assert row["severity"] is None
+    assert context.rows(ATTRIBUTION).num_rows == 0
+
+
+def test_complaints_that_concentrate_say_where():
+    context, history = calm_context(region="DE")
+    for row in history.rows[::3]:
+        row["region"] = "IN"
+    context = InMemoryContext(now=NOW)
+    history.written = 0
+    run(context, history)
+    history.burst(30, end=NOW + 3 * HOUR, region="IN")
+    context.next_pass(now=NOW + 3 * HOUR)
+    segment = run(context, history)["payment failure"]["segment"]
+    assert segment is not None
+    assert segment.startswith("region=IN: ")
+
+
+def test_severity_is_the_sum_of_its_terms():
+    context, history = calm_context()
+    history.burst(25, end=NOW + 3 * HOUR)
+    context.next_pass(now=NOW + 3 * HOUR)
+    signal = run(context, history)["payment failure"]
+    terms = {t["name"]: t for t in signal["severity_terms"]}
+    assert all(t["points"] == pytest.approx(t["weight"] * t["value"]) for t in terms.values())
+    points = sum(t["points"] for t in terms.values())
+    assert signal["severity"] == ("P1" if points >= 65 else "P2")
+    assert terms["impact"]["value"] == 0.9
+    assert terms["safety"]["value"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("reason", "texts", "told"),
+    [
+        ("safety", 1, True),
+        ("legal threat", 1, False),
+        ("legal threat", 2, True),
+        ("fraud or security", 2, False),
+        ("fraud or security", 12, True),
+    ],
+)
+def test_danger_needs_one_text_and_fraud_a_fifth(reason, texts, told):
+    context, history = calm_context()
+    history.burst(20, end=NOW + 3 * HOUR)
+    for row in history.rows[-texts:]:
+        row["urgency_reasons"] = [reason]
+    context.next_pass(now=NOW + 3 * HOUR)
+    signal = run(context, history)["payment failure"]
+    term = next(t for t in signal["severity_terms"] if t["name"] == "safety")
+    assert bool(term["value"]) == told
+
+
+def test_signals_with_one_cause_have_the_first_as_parent():
+    context, history = calm_context(release("2.0", NOW))
+    for i in range(60):
+        at = NOW + i * HOUR / 3
+        if at >= NOW + HOUR:
+            category = "payment failure" if i % 2 else "broken UI"
+            history.add(at, category, version="2.0")
+        if i % 3 == 0:
+            history.add(at, "praise", version="1.0")
+    context.next_pass(now=LATER)
+    signals = run(context, history)
+    first, second = signals["payment failure"], signals["broken UI"]
+    if first["parent_id"] is not None:
+        first, second = second, first
+    assert first["parent_id"] is None
+    assert second["parent_id"] == first["signal_id"]
+
+
+def test_signals_of_different_causes_have_no_parent():
+    context, history = calm_context()
+    history.burst(15, end=NOW + 3 * HOUR)
+    history.burst(15, end=NOW + 3 * HOUR, category="broken UI")
+    context.next_pass(now=NOW + 3 * HOUR)
+    signals = run(context, history)
+    assert len(signals) == 2
+    assert all(s["parent_id"] is None for s in signals.values())
+    assert {s["product"] for s in signals.values()} == {PRODUCT}

@@ -1,0 +1,328 @@
+"""Detect: what is raised, what is not, and what happens to a signal while it lasts."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from closeloop.stages import detect
+from closeloop.tables import ENRICHMENT, FEEDBACK, SERIES, SIGNAL, THEME
+from closeloop.testing.context import InMemoryContext
+from tests.unit.stages.history import NOW, PRODUCT, History
+
+HOUR = timedelta(hours=1)
+
+
+def run(context: InMemoryContext, history: History | None = None) -> list[dict[str, Any]]:
+    """Write what is new, run the stage, and return the live signals."""
+    if history is not None:
+        history.write(context)
+    detect.run(context.as_step(detect.NAME))
+    context.as_step("reader")
+    return [r for r in context.rows(SIGNAL).to_pylist() if not r["historic"]]
+
+
+def started(**columns: Any) -> tuple[InMemoryContext, History]:
+    """A product with 60 calm days, seen once."""
+    context = InMemoryContext(now=NOW)
+    history = History().calm(**columns)
+    assert run(context, history) == []
+    return context, history
+
+
+def test_a_burst_is_raised_with_its_complaints_and_figures():
+    context, history = started()
+    ids = history.burst(12, end=NOW + 3 * HOUR)
+    context.next_pass(now=NOW + 3 * HOUR)
+    (signal,) = run(context, history)
+    assert (signal["kind"], signal["series_id"]) == ("category", "payment failure")
+    assert signal["detected_at"] == context.now
+    assert signal["count"] >= 12 > 5 > signal["baseline"]
+    assert set(ids) <= set(signal["feedback_ids"])
+    assert signal["authors"] == signal["count"] == len(signal["feedback_ids"])
+    assert signal["count_6h"] >= 12
+    assert signal["evidence"] >= signal["threshold"] == signal["family_size"] == 4
+    assert signal["fdr_pass"]
+    assert signal["confidence"] == pytest.approx(0.8)
+    assert not signal["confidence_calibrated"]
+    assert signal["window_start"] < context.now <= signal["window_end"] + HOUR
+
+
+def test_the_same_rows_again_change_nothing():
+    context, history = started()
+    history.burst(12, end=NOW + 3 * HOUR)
+    context.next_pass(now=NOW + 3 * HOUR)
+    before = run(context, history)
+    assert run(context) == before
+    context.as_step(detect.NAME)
+    detect.run(context)
+    assert context.written == {}
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"category": "praise"},
+        {"category": "feature request"},
+        {"category": "unknown"},
+        {"content_free": True},
+        {"sentiment": 0.1},
+        {"duplicate_of": "shop-app-000000"},
+        {"trust": 0.0},
+    ],
+)
+def test_what_is_no_complaint_raises_nothing(columns):
+    context, history = started()
+    history.burst(30, end=NOW + 3 * HOUR, **columns)
+    context.next_pass(now=NOW + 3 * HOUR)
+    assert run(context, history) == []
+
+
+def test_a_lasting_problem_stays_one_signal_that_grows():
+    context, history = started()
+    seen = []
+    for step in range(1, 13):
+        now = NOW + 6 * step * HOUR
+        history.burst(6, end=now, hours=5)
+        context.next_pass(now=now)
+        seen.append(run(context, history))
+    assert [len(s) for s in seen] == [1] * 12
+    assert len({s[0]["signal_id"] for s in seen}) == 1
+    assert len({s[0]["detected_at"] for s in seen}) == 1
+    assert seen[-1][0]["count"] > 3 * seen[0][0]["count"]
+
+
+def test_within_the_snooze_it_must_outgrow_itself_and_after_it_need_not():
+    context, history = started()
+    history.burst(12, end=NOW + 3 * HOUR)
+    context.next_pass(now=NOW + 3 * HOUR)
+    assert len(run(context, history)) == 1
+    later = NOW + timedelta(days=5)
+    history.calm(until=later, days=4.8)
+    history.burst(10, end=later)
+    context.next_pass(now=later)
+    assert len(run(context, history)) == 1
+    history.burst(40, end=later + HOUR, hours=1)
+    context.next_pass(now=later + HOUR)
+    assert len(run(context, history)) == 2
+    much_later = NOW + timedelta(days=30)
+    history.calm(until=much_later, days=24)
+    history.burst(15, end=much_later)
+    context.next_pass(now=much_later)
+    assert len(run(context, history)) == 3
+
+
+def test_history_is_scanned_and_never_live():
+    context = InMemoryContext(now=NOW)
+    history = History().calm(backfill=True)
+    history.burst(20, end=NOW - timedelta(days=20), backfill=True)
+    assert run(context, history) == []
+    (signal,) = context.rows(SIGNAL).to_pylist()
+    assert signal["historic"]
+    assert abs(signal["detected_at"] - (NOW - timedelta(days=20))) <= 4 * HOUR
+
+
+def test_a_stale_alarm_is_history_though_its_rows_are_not():
+    context, history = started()
+    history.burst(20, end=NOW - timedelta(days=10))
+    assert run(context, history) == []
+    assert context.rows(SIGNAL).num_rows == 1
+
+
+def test_what_goes_on_is_news_though_it_began_in_history():
+    context = InMemoryContext(now=NOW)
+    history = History().calm(backfill=True)
+    history.burst(9, end=NOW - HOUR, backfill=True)
+    assert run(context, history) == []
+    history.burst(40, end=NOW + 3 * HOUR)
+    context.next_pass(now=NOW + 3 * HOUR)
+    (signal,) = run(context, history)
+    assert signal["detected_at"] == context.now
+
+
+def test_a_surge_of_everything_is_passed_over():
+    context, history = started()
+    history.calm(until=NOW + 12 * HOUR, days=0.5)
+    for _ in range(4):
+        history.calm(until=NOW + 12 * HOUR, days=0.5)
+    context.next_pass(now=NOW + 12 * HOUR)
+    assert run(context, history) == []
+
+
+def test_a_star_that_begins_to_be_collected_is_no_problem():
+    context = InMemoryContext(now=NOW)
+    history = History().calm()
+    for row in history.rows:
+        row["rating"] = max(row["rating"], 2.0)
+    run(context, history)
+    for day in range(3):
+        now = NOW + timedelta(days=day + 1)
+        history.calm(until=now, days=1)
+        for row in history.rows[history.written :]:
+            row["rating"] = max(row["rating"], 2.0)
+        history.burst(40, end=now, hours=23, rating=1.0)
+        history.burst(40, end=now, hours=23, rating=1.0, category="broken UI")
+        context.next_pass(now=now)
+        assert run(context, history) == []
+    # The rest is watched on.
+    now = NOW + timedelta(days=3, hours=3)
+    history.burst(14, end=now, rating=2.0)
+    context.next_pass(now=now)
+    assert [s["series_id"] for s in run(context, history)] == ["payment failure"]
+
+
+def theme(theme_id: str, **columns: Any) -> dict[str, Any]:
+    return {
+        "theme_id": theme_id,
+        "product": PRODUCT,
+        "label": "x",
+        "first_seen": NOW - timedelta(days=60),
+        "content_free": False,
+        **columns,
+    }
+
+
+@pytest.mark.parametrize(
+    ("columns", "raised"),
+    [
+        ({}, True),
+        ({"content_free": True}, False),
+        ({"merged_into": "other"}, False),
+        ({"first_seen": NOW - timedelta(days=3)}, False),
+    ],
+)
+def test_a_theme_is_a_series_while_it_is_eligible(columns, raised):
+    context = InMemoryContext(now=NOW)
+    context.as_step("theme").merge(THEME, THEME.from_rows([theme("t1", **columns)]))
+    history = History().calm()
+    for row in history.rows[::7]:
+        if row["category"] != "praise":
+            row["theme_id"] = "t1"
+    run(context, history)
+    history.burst(12, end=NOW + 3 * HOUR, theme_id="t1")
+    context.next_pass(now=NOW + 3 * HOUR)
+    found = {(s["kind"], s["theme_id"]): s for s in run(context, history)}
+    assert (("theme", "t1") in found) == raised
+    if raised:
+        signal = found["theme", "t1"]
+        assert signal["category"] == "payment failure"
+        assert signal["confidence"] == pytest.approx(0.7)
+        assert signal["family_size"] == 5
+
+
+def test_a_theme_of_praise_is_not_eligible():
+    context = InMemoryContext(now=NOW)
+    context.as_step("theme").merge(THEME, THEME.from_rows([theme("t1")]))
+    history = History().calm()
+    for row in history.rows:
+        if row["category"] == "praise":
+            row["theme_id"] = "t1"
+    run(context, history)
+    history.burst(12, end=NOW + 3 * HOUR, theme_id="t1")
+    context.next_pass(now=NOW + 3 * HOUR)
+    assert {s["kind"] for s in run(context, history)} == {"category"}
+
+
+def test_texts_that_formed_a_theme_do_not_raise_it():
+    context = InMemoryContext(now=NOW)
+    context.as_step("theme").merge(THEME, THEME.from_rows([theme("t1")]))
+    history = History().calm()
+    history.add(NOW - timedelta(days=20), theme_id="t1")
+    run(context, history)
+    history.burst(12, end=NOW + 3 * HOUR, theme_id="t1", formed_theme=True)
+    context.next_pass(now=NOW + 3 * HOUR)
+    assert {s["kind"] for s in run(context, history)} == {"category"}
+
+
+def test_labels_make_the_confidence_calibrated():
+    context, history = started()
+    standing = {"product": PRODUCT, "category": "payment failure", "labels": 120, "right": 108}
+    blob = json.dumps({"standings": [{**standing, "precision": 0.9, "autonomy": True}]})
+    context.as_step("learn").put_state("calibration", blob.encode())
+    history.burst(12, end=NOW + 3 * HOUR)
+    context.next_pass(now=NOW + 3 * HOUR)
+    (signal,) = run(context, history)
+    assert signal["confidence_calibrated"]
+    assert signal["confidence"] == pytest.approx(0.9)
+
+
+def test_series_count_complaints_by_hour_beside_what_was_expected():
+    context, _ = started()
+    rows = context.rows(SERIES).to_pylist()
+    total = sum(r["count"] for r in rows if r["series_kind"] == "total")
+    by_category = sum(r["count"] for r in rows if r["series_kind"] == "category")
+    feedback = context.rows(ENRICHMENT).to_pylist()
+    assert total == by_category == sum(r["category"] != "praise" for r in feedback)
+    assert {r["series_id"] for r in rows if r["series_kind"] == "total"} == {"all"}
+    late = [
+        r["expected"]
+        for r in rows
+        if r["series_kind"] == "total" and r["hour"] > NOW - timedelta(days=10)
+    ]
+    assert 1.5 / 24 < sum(late) / len(late) < 12 / 24
+
+
+def test_a_revision_restates_its_hour():
+    context, history = started()
+    row = next(r for r in history.rows if r["category"] == "shipping delay")
+    hour = row["event_time"].replace(minute=0, second=0, microsecond=0)
+    held = [("hour", "=", hour), ("series_id", "=", "shipping delay")]
+    before = context.rows(SERIES, where=held).to_pylist()[0]["count"]
+    new = {**row, "revision": 2, "category": "praise", "sentiment": 0.0}
+    context.append(FEEDBACK, FEEDBACK.from_rows([{k: new.get(k) for k in FEEDBACK.schema.names}]))
+    context.append(
+        ENRICHMENT, ENRICHMENT.from_rows([{k: new.get(k) for k in ENRICHMENT.schema.names}])
+    )
+    run(context)
+    assert context.rows(SERIES, where=held).to_pylist()[0]["count"] == before - 1
+
+
+def test_a_bad_version_is_raised_by_the_release_watch():
+    context = InMemoryContext(now=NOW)
+    history = History().calm(until=NOW, days=45)
+    history.calm(until=NOW, days=45)
+    run(context, history)
+    now = NOW + timedelta(days=1)
+    for i in range(16):
+        at = now - timedelta(hours=20) + i * HOUR
+        history.add(at, "praise", version="2.0", rating=1.0 if i % 8 else 5.0)
+    context.next_pass(now=now)
+    (signal,) = run(context, history)
+    assert (signal["kind"], signal["version"]) == ("release", "2.0")
+    assert signal["detector"] == "release-watch"
+    assert signal["evidence"] >= signal["threshold"] == 20
+    assert signal["reviews_exposed"] == signal["count"] + 2 or signal["count"] <= 14
+    assert signal["confidence"] is None
+
+
+def test_the_release_watch_is_not_applicable_where_a_star_is_missing():
+    context = InMemoryContext(now=NOW)
+    history = History().calm(days=50)
+    for row in history.rows:
+        row["rating"] = min(row["rating"], 4.0)
+    run(context, history)
+    now = NOW + timedelta(days=1)
+    for i in range(16):
+        history.add(now - timedelta(hours=20 - i), "praise", version="2.0", rating=1.0)
+    context.next_pass(now=now)
+    assert run(context, history) == []
+    context.as_step(detect.NAME)
+    history.add(now, "praise", version="2.0", rating=1.0)
+    history.write(context)
+    detect.run(context.as_step(detect.NAME))
+    assert context.counts["release_watch_not_applicable"] == 1
+
+
+def test_products_do_not_mix():
+    context, history = started()
+    other = History(product="wallet", seed=2).calm()
+    run(context, other)
+    other.burst(12, end=NOW + 3 * HOUR)
+    context.next_pass(now=NOW + 3 * HOUR)
+    (signal,) = run(context, other)
+    assert signal["product"] == "wallet"
+    assert all(i.startswith("wallet") for i in signal["feedback_ids"])
+    assert history.written == len(history.rows)

@@ -1,0 +1,77 @@
+"""The evidence: an e-value, its gate against surges, and e-BH."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import betabinom
+
+from closeloop.stats.evidence import (
+    GAPS_H,
+    WINDOWS_H,
+    beta_binomial_tail,
+    e_bh,
+    surge_factor,
+    surge_gate,
+    window_terms,
+)
+
+
+@pytest.mark.parametrize("width", WINDOWS_H)
+def test_a_term_is_its_gap_on_average_where_nothing_happens(width):
+    # LR is a Bayes factor: under the baseline's own predictive its mean is 1.
+    rng = np.random.default_rng(3)
+    mean, shape, phi, exposure = 3.0, 40.0, 0.1, width / 24
+    a = 1.0 / (1.0 / shape + phi / np.sqrt(max(1.0, width / 24)))
+    draws = 200_000
+    counts = rng.poisson(rng.gamma(a, mean / a, draws) * exposure).astype(float)
+    full = np.full(draws, 1.0)
+    logs = window_terms(
+        counts, full * exposure, mean=full * mean, shape=full * shape, phi=full * phi, width=width
+    )
+    # The mean of a heavy tail: few draws carry much, so it is bounded rather than met.
+    assert np.exp(logs).mean() < 1.3 * GAPS_H[WINDOWS_H.index(width)]
+
+
+def test_gaps_span_the_longest_window():
+    assert sum(GAPS_H) == WINDOWS_H[-1]
+
+
+def test_more_complaints_are_more_evidence():
+    counts = np.arange(3.0, 30.0)
+    one = np.ones_like(counts)
+    logs = window_terms(counts, one, mean=one, shape=20 * one, phi=0.1 * one, width=24)
+    assert (np.diff(logs) > 0).all()
+
+
+def test_a_surge_of_all_else_takes_evidence_away():
+    assert surge_factor(np.array([100.0]), np.array([10.0]))[0] == pytest.approx(4.0)
+    assert surge_factor(np.array([1.0]), np.array([50.0]))[0] == 1.0
+
+
+def test_gate_lets_pass_what_stands_out_and_holds_what_rose_alike():
+    count, total = np.array([18.0, 18.0]), np.array([20.0, 180.0])
+    assert surge_gate(count, total, np.array([0.1, 0.1])).tolist() == [True, False]
+
+
+@given(st.integers(0, 40), st.integers(0, 40), st.floats(0.5, 80), st.floats(0.5, 80))
+def test_beta_binomial_tail_is_scipys(k, n, a, b):
+    assert beta_binomial_tail(k, n, a, b) == pytest.approx(
+        float(betabinom.sf(k - 1, n, a, b)), abs=1e-9
+    )
+
+
+def test_e_bh_asks_more_of_one_than_of_each_of_many():
+    q, family = 0.1, 50
+    assert not e_bh(np.array([300.0]), family=family, q=q).any()
+    assert e_bh(np.array([300.0, 300.0]), family=family, q=q).all()
+    assert e_bh(np.array([500.0]), family=family, q=q).all()
+
+
+@given(st.lists(st.floats(0, 1e6), max_size=30), st.integers(1, 100))
+def test_e_bh_rejects_the_largest(values, family):
+    passed = e_bh(np.asarray(values, dtype=float), family=family, q=0.1)
+    kept = [v for v, p in zip(values, passed, strict=True) if not p]
+    assert all(v >= max(kept, default=0.0) for v, p in zip(values, passed, strict=True) if p)

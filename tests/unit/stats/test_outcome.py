@@ -1,0 +1,60 @@
+"""What can be said of a fix."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from closeloop.domain.outcome import Verdict
+from closeloop.stats.outcome import adopted_at, rate_ratio
+
+
+def verdict(before: int, after: int, *, days_before: float = 7, days_after: float = 7) -> Verdict:
+    return rate_ratio(
+        before=before, days_before=days_before, after=after, days_after=days_after
+    ).verdict
+
+
+def test_held_failed_and_too_early():
+    assert verdict(60, 6) is Verdict.HELD
+    assert verdict(60, 70) is Verdict.FAILED
+    assert verdict(6, 4) is Verdict.NOT_ENOUGH_EVIDENCE
+
+
+@pytest.mark.parametrize(
+    ("before", "days", "held"),
+    [(10, 3, True), (9, 3, False), (5, 7, True), (4, 7, False), (3, 14, True), (2, 14, False)],
+)
+def test_silence_needs_enough_complaints_before(before, days, held):
+    assert (verdict(before, 0, days_after=days) is Verdict.HELD) is held
+
+
+@given(st.integers(0, 500), st.integers(0, 500), st.floats(0.25, 30), st.floats(1, 60))
+def test_the_interval_holds_the_ratio(before, after, days_before, days_after):
+    ratio = rate_ratio(before=before, days_before=days_before, after=after, days_after=days_after)
+    assert 0 <= ratio.low <= ratio.ratio <= ratio.high
+
+
+@given(st.integers(1, 300))
+def test_as_many_as_before_never_held(count):
+    assert verdict(count, count) is not Verdict.HELD
+
+
+def test_a_burst_counts_for_less_than_its_number():
+    steady = rate_ratio(before=40, days_before=20, after=10, days_after=20)
+    burst = rate_ratio(before=40, days_before=0.5, after=10, days_after=0.5)
+    assert burst.high / burst.low > steady.high / steady.low
+
+
+def test_adoption_is_half_of_the_last_reviews():
+    assert adopted_at(["1.0"] * 9, "1.1") is None
+    assert adopted_at(["1.0"] * 6 + ["1.1"] * 6, "1.1") == 10
+    assert adopted_at(["1.1"] * 4, "1.1") is None
+    assert adopted_at(["1.1"] * 5, "1.1") == 4
+
+
+def test_a_later_version_holds_the_fix_and_an_earlier_does_not():
+    assert adopted_at(["1.10.0"] * 5, "1.9.2") == 4
+    assert adopted_at(["1.8"] * 20, "1.9.2") is None
+    assert adopted_at(["nightly"] * 20, "1.9.2") is None

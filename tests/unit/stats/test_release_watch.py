@@ -1,0 +1,64 @@
+"""The release watch: its e-value, and when it has to be silent."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from closeloop.stats.release_watch import (
+    RAISE_AT,
+    capped,
+    release_evidence,
+    stars_are_whole,
+    without_worst_day,
+)
+
+
+def test_a_bad_version_is_raised_after_few_reviews():
+    n = np.arange(1, 16)
+    evidence = release_evidence(n, n, low_before=80, count_before=240)
+    assert evidence[0] < RAISE_AT < evidence[-1]
+    assert (np.diff(evidence) > 0).all()
+
+
+def test_a_usual_version_is_seldom_raised():
+    # Ville: the largest of all looks reaches 20 with probability 1/20 at most.
+    rng = np.random.default_rng(7)
+    raised = 0
+    for _ in range(400):
+        share = rng.beta(40, 60)
+        low = (rng.random(80) < share).cumsum()
+        raised += (
+            release_evidence(low, np.arange(1, 81), low_before=40, count_before=100).max()
+            >= RAISE_AT
+        )
+    assert raised <= 400 / RAISE_AT
+
+
+def test_one_bad_day_is_left_out():
+    low = np.array([1, 0, 1, 1, 1, 1, 0], dtype=bool)
+    days = np.array([5, 5, 5, 7, 7, 7, 9])
+    low_rest, count_rest = without_worst_day(low, days)
+    assert low_rest.tolist() == [0, 0, 0, 1, 2, 2, 2]
+    assert count_rest.tolist() == [0, 0, 0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("missing", [1.0, 5.0])
+def test_missing_stars_make_it_not_applicable(missing):
+    rng = np.random.default_rng(8)
+    rating = rng.integers(1, 6, 600).astype(float)
+    days_ago = rng.integers(1, 90, 600)
+    assert stars_are_whole(rating, days_ago)
+    kept = rating != missing
+    assert not stars_are_whole(rating[kept], days_ago[kept])
+
+
+def test_only_low_ratings_say_nothing_even_when_few():
+    assert not stars_are_whole(np.full(60, 1.0), np.arange(60))
+
+
+def test_a_cap_is_told_from_peoples_counts():
+    rng = np.random.default_rng(9)
+    assert capped(np.full(45, 20.0))
+    assert not capped(rng.poisson(20.0, 45).astype(float))
+    assert not capped(np.full(45, 1.0))
