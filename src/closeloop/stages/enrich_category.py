@@ -31,8 +31,9 @@ START_TEMPERATURE = 1.0
 MIN_SIMILARITY = 0.25
 """Below this cosine to every example a text is "unknown": the raw similarity tells strangers from
 friends (AUROC .95-.995 for far ones), the probability does not."""
-MIN_CONFIDENCE = 0.25
-"""Below this no category is named: of such reviews that were read, most were misfiled."""
+MIN_CONFIDENCE = 0.40
+"""Below this no category is named. Of 72 reviews read in the six weakest categories .53 were filed
+rightly at .35 and more, .66 at .45 and more; of 84 in the strong ones .89."""
 MIN_LABELS = 100
 
 
