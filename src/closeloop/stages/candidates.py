@@ -149,7 +149,10 @@ def _candidates(signal: Mapping[str, Any], changes: Sequence[Row]) -> list[Row]:
 
 
 def _priors(signal: Mapping[str, Any], candidates: Sequence[Row]) -> Floats:
-    """Return the prior of "none", then of each candidate: they share what is left evenly."""
+    """Return the prior of "none", then of each candidate.
+
+    Each change brings its own risk: .2 against .8, whether it comes alone or with others.
+    """
     own = [
         signal["kind"] == SignalKind.RELEASE and c["version"] == signal["version"]
         for c in candidates
@@ -157,7 +160,7 @@ def _priors(signal: Mapping[str, Any], candidates: Sequence[Row]) -> Floats:
     none = PRIOR_NONE_WATCHED if any(own) else PRIOR_NONE
     if not candidates:
         return np.ones(1)
-    each = (1.0 - PRIOR_NONE) / len(candidates)
+    each = 1.0 - PRIOR_NONE
     priors = np.array([none, *((1.0 - none) if is_own else each for is_own in own)])
     return np.asarray(priors / priors.sum())
 
