@@ -39,6 +39,8 @@ NOISE_FLOOR = 0.5 / 24
 must not date a rise to before its cause."""
 AFTERMATH = timedelta(hours=72)
 """Hours after a signal's last alarm that still tell when it began: how it goes on."""
+FORERUN = timedelta(hours=72)
+"""Hours before a signal's window in which its trouble may have begun: the longest look."""
 NONE = "none"
 
 Row = dict[str, Any]
@@ -199,14 +201,15 @@ def _compare(
 ) -> Comparison | None:
     """Compare exposed with unexposed feedback of the same time; None where nobody says which.
 
-    The time is the signal's, from when both it and the change were there: weeks of calm before
-    would make a release guilty of whatever comes after it. `usual` complaints an hour are expected.
+    The time is the signal's and three days before, since the change was there: weeks of calm
+    before would make a release guilty of whatever comes after it. `usual` complaints an hour are
+    expected.
     """
     told = _exposure(view, change)
     if told is None:
         return None
     named, exposed = told
-    since = max(hour_of(change["started_at"]), hour_of(signal["window_start"]))
+    since = max(hour_of(change["started_at"]), hour_of(signal["window_start"] - FORERUN))
     until = min(hour_of(context.now), hour_of(signal["window_start"]) + WINDOW_H)
     inside = named & (view.hours >= since) & (view.hours <= until) & view.testable
     if not inside.any():

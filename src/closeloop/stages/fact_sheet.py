@@ -60,6 +60,8 @@ def subject_of(material: Material) -> str:
     signal = material.signal
     if signal.kind is SignalKind.RELEASE and signal.version:
         return f"low ratings of version {plain(signal.version)}"
+    if signal.kind is SignalKind.THEME and signal.category and signal.category != material.label:
+        return f"{plain(signal.category)} ({plain(material.label)})"
     return plain(material.label)
 
 

@@ -32,7 +32,7 @@ def write_simulation(simulation: Simulation, folder: Path) -> list[Path]:
             _lines(folder / CHANGES_FILE, simulation.changes),
             _lines(folder / EXPOSURE_FILE, simulation.exposure),
             _whole(truth / TRUTH_FILE, simulation.truth),
-            _lines(truth / TRUTH_ROWS_FILE, simulation.truth_rows),
+            _lines(truth / TRUTH_ROWS_FILE, simulation.truth_rows, nulls=True),
         ]
     except OSError as error:
         raise UsageError(
@@ -41,10 +41,10 @@ def write_simulation(simulation: Simulation, folder: Path) -> list[Path]:
         ) from error
 
 
-def _lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
+def _lines(path: Path, rows: Iterable[Mapping[str, Any]], *, nulls: bool = False) -> Path:
     with path.open("w", encoding="utf-8") as file:
         for row in rows:
-            present = {name: value for name, value in row.items() if value is not None}
+            present = {name: value for name, value in row.items() if nulls or value is not None}
             file.write(json.dumps(present, ensure_ascii=False) + "\n")
     return path
 

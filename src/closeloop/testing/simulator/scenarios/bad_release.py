@@ -12,7 +12,7 @@ SCENARIO = Scenario(
     summary=(
         "Release 5.4.0 of the shop app is rolled out in stages and breaks the payment. In the same "
         "days a flag, an article, an iOS release and a change of the store go out that are "
-        "innocent. Release 5.4.1 mends it two and a half days later."
+        "innocent. Release 5.4.1 mends it three days later."
     ),
     expect=(
         "One signal of payment failures in the shop app, release 5.4.0 blamed and no other change, "
@@ -26,11 +26,11 @@ SCENARIO = Scenario(
             "shop-app",
             BAD,
             day=30.4,
-            rollout=((0, 0.2), (10, 0.5), (24, 1.0)),
+            rollout=((0, 0.3), (8, 0.6), (24, 1.0)),
             uptake_h=10,
             platforms=("android",),
         ),
-        Release("shop-app", FIX, day=32.9, uptake_h=9, platforms=("android",)),
+        Release("shop-app", FIX, day=33.4, uptake_h=6, platforms=("android",)),
     ),
     changes=(
         *shop.ORDINARY_CHANGES,
@@ -45,7 +45,7 @@ SCENARIO = Scenario(
             product="shop-app",
             themes={"payment hangs": 0.6, "card declined": 0.4},
             day=30.4,
-            per_day=80,
+            per_day=90,
             version=BAD,
             platform="android",
             change=BAD,
