@@ -1,0 +1,182 @@
+"""False alarms and power of the series detector on simulated products.
+
+    python benchmarks/detector.py [--products 100] [--allowed 1.0]
+
+A product has 20 series of .05 to 4 complaints a day with a daily rhythm, and twice as much praise.
+Each is run for 200 days; the first 60 are not judged. "False" counts problems raised, joined as the
+product joins them. Power is on one series of a product with 50.
+"""
+
+from __future__ import annotations
+
+import argparse
+from math import log
+from typing import NamedTuple
+
+import numpy as np
+
+from closeloop.stats.baseline import Floats, Ints
+from closeloop.stats.episodes import Fate, fate
+from closeloop.stats.scan import Alarm, SeriesData, scan
+
+DAYS, JUDGED_FROM = 200, 60
+FIRST_DAY = 19_000
+SERIES = 20
+SNOOZE_H = 168.0
+SURGE_DAY = 150
+RHYTHM = 1.0 + 0.7 * np.sin((np.arange(24) - 9.0) * np.pi / 12.0)
+
+
+class World(NamedTuple):
+    """What goes on in a product: overdispersion of a series' days, a surge of everything."""
+
+    name: str
+    phi: float = 0.0
+    surge: float = 1.0
+    surge_days: int = 0
+
+
+WORLDS = (
+    World("quiet"),
+    World("overdispersed (phi .3 a day)", phi=0.3),
+    World("holiday: everything x2.5 for 4 days", surge=2.5, surge_days=4),
+    World("rating prompt: everything x4 for a day", surge=4.0, surge_days=1),
+)
+
+
+def main() -> None:
+    """Print the tables of false alarms and of power."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--products", type=int, default=100)
+    parser.add_argument("--allowed", type=float, default=1.0, help="false alarms a product-month")
+    options = parser.parse_args()
+    _print_false_alarms(options.products, allowed=options.allowed)
+    _print_power(options.products)
+
+
+def _print_false_alarms(products: int, *, allowed: float) -> None:
+    months = products * (DAYS - JUDGED_FROM) / 30
+    print(
+        f"{products} products of {SERIES} series, {allowed:g} false alarms a product-month allowed\n"
+    )
+    print(
+        "| world | problems a product-month | a series-month | series raised in the surge | e-BH |"
+    )
+    print("|---|---|---|---|---|")
+    for world in WORLDS:
+        raised = controlled = surged = 0
+        for seed in range(products):
+            rng = np.random.default_rng(seed)
+            rates = np.exp(rng.uniform(log(0.05), log(4.0), SERIES))
+            problems = _problems(_scan(_counts(rng, rates, world), family=SERIES, allowed=allowed))
+            raised += len(problems)
+            controlled += sum(p.fdr_pass for p in problems)
+            surged += sum(0 <= p.hour // 24 - FIRST_DAY - SURGE_DAY <= 5 for p in problems)
+        in_surge = f"{surged / products / SERIES:.3f}" if world.surge_days else ""
+        print(
+            f"| {world.name} | {raised / months:.3f} | {raised / months / SERIES:.4f} "
+            f"| {in_surge} | {controlled / months:.3f} |"
+        )
+
+
+def _print_power(products: int) -> None:
+    print(
+        "\n| base a day | rise | limit: complaints | found with twice as many | median found at |"
+    )
+    print("|---|---|---|---|---|")
+    for base, rise in ((0.05, 25.0), (0.1, 25.0), (0.3, 10.0), (1.0, 5.0), (1.0, 10.0), (4.0, 3.0)):
+        limit = log(720.0 * 50) / (log(rise) - 1.0 + 1.0 / rise)
+        needed = []
+        for seed in range(products):
+            found = _complaints_until_alarm(seed, base=base, rise=rise, most=2.0 * limit)
+            needed.append(found)
+        share = float(np.isfinite(needed).mean())
+        median = float(np.median(needed))
+        print(f"| {base} | x{rise:.0f} | {limit:.1f} | {share:.2f} | {median:.0f} |")
+
+
+def _counts(rng: np.random.Generator, rates: Floats, world: World) -> Ints:
+    """Return hourly counts [series + 1, hours], praise last."""
+    level = np.ones(DAYS)
+    level[SURGE_DAY : SURGE_DAY + world.surge_days] = world.surge
+    all_rates = np.append(rates, 2.0 * rates.sum())
+    daily = np.outer(all_rates, level)
+    if world.phi:
+        daily *= rng.gamma(1.0 / world.phi, world.phi, daily.shape)
+    hourly = (daily[:, :, None] * (RHYTHM / 24.0)).reshape(len(all_rates), -1)
+    return np.asarray(rng.poisson(hourly), dtype=np.int64)
+
+
+def _scan(counts: Ints, *, family: int, allowed: float = 1.0) -> tuple[Alarm, ...]:
+    series, hour = np.nonzero(counts)
+    times = counts[series, hour]
+    series, hours = np.repeat(series, times), np.repeat(hour, times) + FIRST_DAY * 24
+    order = np.argsort(hours, kind="stable")
+    series, hours = series[order], hours[order]
+    complaint = series < len(counts) - 1
+    own = hours[complaint]
+    found = scan(
+        SeriesData(
+            hours=own,
+            weight=np.ones(len(own)),
+            all_hours=hours,
+            all_weight=np.ones(len(hours)),
+            member_row=np.arange(len(own)),
+            member_series=series[complaint],
+            testable=np.ones(len(own), dtype=np.bool_),
+            ready=np.zeros(len(counts) - 1, dtype=np.int64),
+        ),
+        since=(FIRST_DAY + JUDGED_FROM) * 24,
+        until=(FIRST_DAY + DAYS) * 24,
+        first_day=FIRST_DAY,
+        family=family,
+        false_alarms=allowed,
+        q=0.1,
+    )
+    return found.alarms
+
+
+def _problems(alarms: tuple[Alarm, ...]) -> list[Alarm]:
+    """Return the first alarm of each problem, joined as the product joins them."""
+    begun: list[Alarm] = []
+    current: dict[int, tuple[Alarm, int]] = {}
+    for alarm in alarms:
+        if alarm.series in current:
+            first, last = current[alarm.series]
+            found = fate(
+                hours_since_last=alarm.hour - last,
+                snooze_h=SNOOZE_H,
+                count=alarm.count,
+                evidence=alarm.evidence,
+                count_before=first.count,
+                evidence_before=first.evidence,
+            )
+            if found is Fate.CONTINUES:
+                current[alarm.series] = (first, alarm.hour)
+            if found is not Fate.BEGINS:
+                continue
+        begun.append(alarm)
+        current[alarm.series] = (alarm, alarm.hour)
+    return begun
+
+
+def _complaints_until_alarm(seed: int, *, base: float, rise: float, most: float) -> float:
+    """Return after how many complaints of a rise the series is raised; infinite where it isn't."""
+    rng = np.random.default_rng(seed)
+    rates = np.append(base, np.exp(rng.uniform(log(0.05), log(4.0), SERIES - 1)))
+    counts = _counts(rng, rates, World("quiet"))
+    start = SURGE_DAY * 24 + int(rng.integers(24))
+    hours = np.arange(start, counts.shape[1])
+    extra = rng.poisson(base * (rise - 1.0) * RHYTHM[hours % 24] / 24.0)
+    counts[0, start:] += np.asarray(extra, dtype=np.int64)
+    seen = np.cumsum(counts[0, start:])
+    counts[0, start:][seen > most] = 0
+    for alarm in _scan(counts, family=50):
+        at = alarm.hour - FIRST_DAY * 24 - start
+        if alarm.series == 0 and at >= 0:
+            return float(seen[at])
+    return float("inf")
+
+
+if __name__ == "__main__":
+    main()
