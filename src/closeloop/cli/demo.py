@@ -29,7 +29,8 @@ MARKER = ".closeloop-demo"
 HISTORY_DAYS = 30
 """The first days only teach what is usual; from then on the loop looks and decides."""
 
-LOOK_EVERY = timedelta(hours=2)
+LOOK_EVERY = timedelta(hours=3)
+"""A loop that runs live looks as often as it likes; here the story has to fit into a minute."""
 PERSON = "demo-person"
 REACTION = timedelta(hours=2)
 """How long the person of the story takes to answer what waits for them."""
@@ -60,7 +61,8 @@ class DemoRun:
 def demo(ctx: click.Context, folder: Path, seed: int) -> None:
     """See the whole loop in under a minute: a bad release, found, ticketed, fixed, verified.
 
-    A shop is simulated and taken in by the ordinary steps; then the loop replays it hour by hour.
+    A shop is simulated and taken in by the ordinary steps; then the loop replays
+    it, looking every three hours of its time.
     Every figure of the story is read from the tables, and the truth is compared at the end only.
     """
     from closeloop.cli.demo_story import tell

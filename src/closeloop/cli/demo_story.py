@@ -138,7 +138,7 @@ def _intake(run: DemoRun) -> None:
     known = _rows(
         run.workspace,
         "SELECT count(DISTINCT text) AS texts, count(DISTINCT product) AS products, "
-        "count(DISTINCT language) AS languages, "
+        "count(DISTINCT language) FILTER (WHERE language <> 'unknown') AS languages, "
         "count(*) FILTER (WHERE duplicate_of IS NOT NULL) AS repeats FROM gold.feedback_latest",
     )[0]
     kinds = Counter(r["kind"] for r in _rows(run.workspace, "SELECT kind FROM silver.change"))
@@ -164,7 +164,7 @@ def _signal(workspace: Workspace, story: Story, signals: Sequence[Row]) -> None:
         f"{figures.decimal(signal['baseline'])} were expected, by {signal['authors']} authors."
     )
     _say(
-        f"Severity {signal['severity']}; evidence {figures.decimal(signal['evidence'])}, "
+        f"Severity {signal['severity']}; evidence {figures.evidence(signal['evidence'])}, "
         f"threshold {figures.decimal(signal['threshold'])} ({safe(signal['detector'])}, "
         f"{signal['family_size']} series tested)."
     )
@@ -250,7 +250,7 @@ def _cause(story: Story) -> None:
                 f"{row['exposed']} reviews with it, {row['unexposed']} without"
             )
         line = f"{mark}  {figures.percent(row['posterior']):>5}  {name:<32}{effect}"
-        click.echo("  " + (click.style(line, bold=True) if row["blamed"] else line))
+        click.echo("  " + (click.style(line, bold=True) if row["blamed"] else line.rstrip()))
 
 
 def _brief(story: Story) -> None:

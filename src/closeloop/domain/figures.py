@@ -17,6 +17,11 @@ def decimal(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}".removesuffix(".0")
 
 
+def evidence(value: float) -> str:
+    """Write an e-value: beyond 10,000 only that it is beyond, more digits would say nothing."""
+    return "more than 10,000" if value > 10_000 else decimal(value)
+
+
 def percent(share: float) -> str:
     """Write a share (0..1) as a percentage: 41%, 4.2%, <0.1%; never 100% for less than all."""
     value = share * 100

@@ -276,7 +276,7 @@ def _severity(m: Material) -> list[Draft]:
 
 def _evidence(m: Material) -> list[Draft]:
     s = m.signal
-    evidence, threshold = figures.decimal(s.evidence), figures.decimal(s.threshold)
+    evidence, threshold = figures.evidence(s.evidence), figures.decimal(s.threshold)
     detector, family = plain(s.detector), figures.whole(s.family_size)
     drafts: list[Draft] = [
         (

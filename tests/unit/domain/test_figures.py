@@ -38,6 +38,8 @@ def test_quantities_times_and_lengths() -> None:
     assert figures.decimal(6.24) == "6.2"
     assert figures.decimal(6.0) == "6"
     assert figures.decimal(1234.5) == "1,234"
+    assert figures.evidence(84.53) == "84.5"
+    assert figures.evidence(3.4e23) == "more than 10,000"
     assert figures.minute(moment) == "5 Mar 2024, 14:05 UTC"
     assert figures.short_day(moment) == "5 Mar"
     assert figures.counted(1, "complaint") == "1 complaint"

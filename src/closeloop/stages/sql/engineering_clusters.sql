@@ -1,20 +1,35 @@
 -- Defects linked to a release: the signal, the release blamed and how sure that is, a sample of
 -- what customers wrote, and the owner. For engineers.
 WITH blamed AS (
-    SELECT signal_id, change_id, name, effect, effect_low, effect_high, posterior
+    SELECT
+        signal_id,
+        change_id,
+        name,
+        effect,
+        effect_low,
+        effect_high,
+        posterior,
+        row_number() OVER (PARTITION BY signal_id ORDER BY posterior DESC, name) AS place
     FROM gold.attribution
     WHERE kind = 'release' AND blamed
-    QUALIFY row_number() OVER (PARTITION BY signal_id ORDER BY posterior DESC, name) = 1
 ),
 newest_brief AS (
-    SELECT signal_id, title, sample_id, recommended_owner
+    SELECT
+        signal_id,
+        title,
+        sample_id,
+        recommended_owner,
+        row_number() OVER (PARTITION BY signal_id ORDER BY made_at DESC, brief_id) AS place
     FROM gold.brief
-    QUALIFY row_number() OVER (PARTITION BY signal_id ORDER BY made_at DESC, brief_id) = 1
 ),
 newest_ticket AS (
-    SELECT signal_id, ticket_id, status, owner
+    SELECT
+        signal_id,
+        ticket_id,
+        status,
+        owner,
+        row_number() OVER (PARTITION BY signal_id ORDER BY opened_at DESC, ticket_id) AS place
     FROM gold.ticket
-    QUALIFY row_number() OVER (PARTITION BY signal_id ORDER BY opened_at DESC, ticket_id) = 1
 )
 SELECT
     s.product,
@@ -41,10 +56,10 @@ SELECT
     s.historic,
     s.detected_at
 FROM gold.signal AS s
-LEFT JOIN blamed AS r ON r.signal_id = s.signal_id
+LEFT JOIN blamed AS r ON r.signal_id = s.signal_id AND r.place = 1
 LEFT JOIN silver.change AS c ON c.change_id = r.change_id
-LEFT JOIN newest_brief AS b ON b.signal_id = s.signal_id
-LEFT JOIN newest_ticket AS t ON t.signal_id = s.signal_id
+LEFT JOIN newest_brief AS b ON b.signal_id = s.signal_id AND b.place = 1
+LEFT JOIN newest_ticket AS t ON t.signal_id = s.signal_id AND t.place = 1
 LEFT JOIN gold.feedback_latest AS f ON f.feedback_id = b.sample_id
 WHERE r.signal_id IS NOT NULL OR s.kind = 'release'
 ORDER BY s.detected_at DESC, s.signal_id

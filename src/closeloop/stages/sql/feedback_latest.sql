@@ -32,11 +32,11 @@ SELECT
     e.content_free,
     a.theme_id
 FROM (
-    SELECT *
+    SELECT *, row_number() OVER (PARTITION BY feedback_id ORDER BY revision DESC) AS place
     FROM silver.feedback
-    QUALIFY row_number() OVER (PARTITION BY feedback_id ORDER BY revision DESC) = 1
 ) AS f
 LEFT JOIN silver.enrichment AS e
     ON e.feedback_id = f.feedback_id AND e.revision = f.revision
 LEFT JOIN silver.assignment AS a
     ON a.feedback_id = f.feedback_id AND a.revision = f.revision
+WHERE f.place = 1

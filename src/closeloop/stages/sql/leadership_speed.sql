@@ -1,35 +1,31 @@
 -- How fast the loop is, by severity and month of opening: median hours from the first complaint to
 -- the signal, to the ticket, to the resolution, how many tickets, how many are open. For leadership.
--- Hours are counted from the days, hours and minutes of an interval: whole minutes.
-WITH spans AS (
+-- Hours are those between the days, plus those of the clock: engines read an interval's hours in
+-- two ways (all of it, or what is beyond whole days), but agree on whole days. Exact to the minute.
+WITH hours AS (
     SELECT
         ticket_id,
         signal_id,
         severity,
         status,
         date_trunc('month', opened_at) AS month,
-        detected_at - first_complaint_at AS to_signal,
-        opened_at - detected_at AS to_ticket,
-        resolved_at - opened_at AS to_resolution,
-        resolved_at - first_complaint_at AS whole
+        extract(DAY FROM (date_trunc('day', detected_at) - date_trunc('day', first_complaint_at))) * 24.0
+            + extract(HOUR FROM detected_at) - extract(HOUR FROM first_complaint_at)
+            + (extract(MINUTE FROM detected_at) - extract(MINUTE FROM first_complaint_at)) / 60.0
+            AS hours_to_signal,
+        extract(DAY FROM (date_trunc('day', opened_at) - date_trunc('day', detected_at))) * 24.0
+            + extract(HOUR FROM opened_at) - extract(HOUR FROM detected_at)
+            + (extract(MINUTE FROM opened_at) - extract(MINUTE FROM detected_at)) / 60.0
+            AS hours_to_ticket,
+        extract(DAY FROM (date_trunc('day', resolved_at) - date_trunc('day', opened_at))) * 24.0
+            + extract(HOUR FROM resolved_at) - extract(HOUR FROM opened_at)
+            + (extract(MINUTE FROM resolved_at) - extract(MINUTE FROM opened_at)) / 60.0
+            AS hours_to_resolution,
+        extract(DAY FROM (date_trunc('day', resolved_at) - date_trunc('day', first_complaint_at))) * 24.0
+            + extract(HOUR FROM resolved_at) - extract(HOUR FROM first_complaint_at)
+            + (extract(MINUTE FROM resolved_at) - extract(MINUTE FROM first_complaint_at)) / 60.0
+            AS hours_whole
     FROM gold.ticket
-),
-hours AS (
-    SELECT
-        ticket_id,
-        signal_id,
-        severity,
-        status,
-        month,
-        extract(DAY FROM to_signal) * 24.0 + extract(HOUR FROM to_signal)
-            + extract(MINUTE FROM to_signal) / 60.0 AS hours_to_signal,
-        extract(DAY FROM to_ticket) * 24.0 + extract(HOUR FROM to_ticket)
-            + extract(MINUTE FROM to_ticket) / 60.0 AS hours_to_ticket,
-        extract(DAY FROM to_resolution) * 24.0 + extract(HOUR FROM to_resolution)
-            + extract(MINUTE FROM to_resolution) / 60.0 AS hours_to_resolution,
-        extract(DAY FROM whole) * 24.0 + extract(HOUR FROM whole)
-            + extract(MINUTE FROM whole) / 60.0 AS hours_whole
-    FROM spans
 )
 SELECT
     h.month,

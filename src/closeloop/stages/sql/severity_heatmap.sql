@@ -13,10 +13,12 @@ SELECT
     max(s.detected_at) AS newest
 FROM gold.signal AS s
 LEFT JOIN (
-    SELECT signal_id, status
+    SELECT
+        signal_id,
+        status,
+        row_number() OVER (PARTITION BY signal_id ORDER BY opened_at DESC, ticket_id) AS place
     FROM gold.ticket
-    QUALIFY row_number() OVER (PARTITION BY signal_id ORDER BY opened_at DESC, ticket_id) = 1
-) AS t ON t.signal_id = s.signal_id
+) AS t ON t.signal_id = s.signal_id AND t.place = 1
 WHERE NOT coalesce(s.historic, false)
 GROUP BY s.product, coalesce(s.category, s.kind)
 ORDER BY p1 DESC, p2 DESC, p3 DESC, p4 DESC, category, s.product

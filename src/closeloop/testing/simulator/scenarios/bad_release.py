@@ -19,6 +19,8 @@ SCENARIO = Scenario(
         "and after release 5.4.1 the verdict that the fix held."
     ),
     products=shop.PRODUCTS,
+    days=40,
+    per_day=155,
     releases=(
         *shop.ORDINARY_RELEASES,
         Release("shop-app", "5.3.1", day=29.6, platforms=("ios",)),
