@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,6 +28,13 @@ NAME = "attribute"
 YOUNG = timedelta(days=10)
 """A signal is weighed again while it is this young: reviews of a new version keep coming."""
 AGAIN_AFTER = timedelta(hours=6)
+SURE = 0.95
+"""From this posterior on a change is blamed at once."""
+HOLDS_FOR = timedelta(hours=12)
+"""Under it the posterior must hold for so long: a signal is weighed many times, and one lucky look
+among them must not name a culprit."""
+CLEARED_BELOW = 0.5
+"""A blamed change is cleared again under this posterior."""
 WEIGHED = "attribute.weighed"
 """State: when each young signal was weighed last."""
 
@@ -48,66 +56,113 @@ Row = dict[str, Any]
 def run(context: StepContext) -> None:
     """Weigh the candidates of new, grown and still young signals; fill severity and segment.
 
-    A young signal of which no change is blamed is weighed again every six hours in which feedback
+    A young signal for which no change is blamed is weighed again every six hours in which feedback
     came. Historic signals are left alone.
     """
     new = context.new_rows(SIGNAL, columns=["signal_id", "historic"]).to_pylist()
     fresh = {r["signal_id"] for r in new if not r["historic"]}
     came = context.new_rows(ENRICHMENT, columns=["product"])
     products = set(pc.unique(came.column("product")).to_pylist())
-    weighed = _weighed(context)
-    due = fresh | {i for i, at in weighed.items() if context.now - at >= AGAIN_AFTER and products}
-    if not due:
+    young = _young(context)
+    due = {i for i, y in young.items() if products and context.now - y.weighed_at >= AGAIN_AFTER}
+    if not (due | fresh):
         return
-    rows = context.rows(SIGNAL, where=[only_if_in("signal_id", due)]).to_pylist()
+    rows = context.rows(SIGNAL, where=[only_if_in("signal_id", due | fresh)]).to_pylist()
     chosen = [r for r in rows if r["signal_id"] in fresh or r["product"] in products]
     for product in sorted({r["product"] for r in chosen}):
         own = [r for r in chosen if r["product"] == product]
         own.sort(key=lambda r: (r["detected_at"], r["signal_id"]))
-        blamed = _product(context, product, own)
-        for row in own:
-            young = context.now - row["detected_at"] <= YOUNG and row["signal_id"] not in blamed
-            weighed.pop(row["signal_id"], None)
-            if young:
-                weighed[row["signal_id"]] = context.now
-    _remember(context, weighed)
+        _product(context, product, own, young)
+    _remember(context, young)
     context.count("weighed", len(chosen))
 
 
-def _weighed(context: StepContext) -> dict[str, datetime]:
+@dataclass(frozen=True, slots=True)
+class _Young:
+    """When a young signal was weighed last, and since when each change was over the threshold."""
+
+    weighed_at: datetime
+    over: Mapping[str, datetime]
+
+
+def _young(context: StepContext) -> dict[str, _Young]:
     blob = context.state(WEIGHED)
-    held = json.loads(blob) if blob else {}
-    return {i: datetime.fromisoformat(at) for i, at in held.items()}
+    return {
+        i: _Young(
+            datetime.fromisoformat(y["at"]),
+            {c: datetime.fromisoformat(t) for c, t in y["over"].items()},
+        )
+        for i, y in (json.loads(blob) if blob else {}).items()
+    }
 
 
-def _remember(context: StepContext, weighed: Mapping[str, datetime]) -> None:
-    kept = {i: at.isoformat() for i, at in weighed.items() if context.now - at <= YOUNG}
+def _remember(context: StepContext, young: Mapping[str, _Young]) -> None:
+    kept = {
+        i: {
+            "at": y.weighed_at.isoformat(),
+            "over": {c: t.isoformat() for c, t in y.over.items()},
+        }
+        for i, y in young.items()
+        if context.now - y.weighed_at <= YOUNG
+    }
     context.put_state(WEIGHED, json.dumps(kept, sort_keys=True).encode())
 
 
-def _product(context: StepContext, product: str, signals: Sequence[Row]) -> set[str]:
-    """Weigh a product's signals; return the ids of those for which a change is blamed."""
+def _product(
+    context: StepContext, product: str, signals: Sequence[Row], young: dict[str, _Young]
+) -> None:
+    """Weigh a product's signals, and bring `young` up to date."""
     oldest = min(r["window_start"] for r in signals)
     history = timedelta(days=max(BASE_DAYS, USUAL_DAYS), hours=WINDOW_H)
     view = product_view(
         context, product, since=oldest - history, segments=(*SEGMENTS[:-1], "flag_states")
     )
     changes = changes_of(context, product)
-    attributions = {r["signal_id"]: weigh(context, view, r, changes) for r in signals}
-    blamed = {i: a["change_id"] for i, found in attributions.items() for a in found if a["blamed"]}
-    _write_attributions(context, attributions)
     family = _recent(context, product, signals)
-    causes = _blamed_of(context, [r["signal_id"] for r in family]) | blamed
+    causes = _blamed_of(context, [r["signal_id"] for r in family])
+    attributions: dict[str, list[Row]] = {}
+    for row in signals:
+        signal_id = row["signal_id"]
+        found = weigh(context, view, row, changes)
+        before = young.pop(signal_id, None)
+        over = dict(before.over) if before else {}
+        attributions[signal_id] = _settled(context.now, found, causes.get(signal_id), over)
+        causes.pop(signal_id, None)
+        for blamed in (a for a in attributions[signal_id] if a["blamed"]):
+            causes[signal_id] = blamed["change_id"]
+        if context.now - row["detected_at"] <= YOUNG and signal_id not in causes:
+            young[signal_id] = _Young(context.now, over)
+    _write_attributions(context, attributions)
     changed = []
     for row in signals:
-        names = [a["name"] for a in attributions[row["signal_id"]] if a["blamed"]]
-        kinds = [a["kind"] for a in attributions[row["signal_id"]] if a["blamed"]]
-        judged = _judged(context, view, row, release=f"{kinds[0]} {names[0]}" if names else None)
+        culprit = next((a for a in attributions[row["signal_id"]] if a["blamed"]), None)
+        release = f"{culprit['kind']} {culprit['name']}" if culprit else None
+        judged = _judged(context, view, row, release=release)
         judged["parent_id"] = row["parent_id"] or _parent(row, family, causes)
         if any(judged[k] != row[k] for k in judged):
             changed.append({**row, **judged})
     context.merge(SIGNAL, SIGNAL.from_rows(changed))
-    return set(blamed)
+
+
+def _settled(
+    now: datetime, found: Sequence[Row], blamed_before: str | None, over: dict[str, datetime]
+) -> list[Row]:
+    """Return candidates with blame settled: at once where sure, else where it holds for a while.
+
+    `over` is brought up to date: since when each change was over the threshold.
+    """
+    settled = []
+    for row in found:
+        change = row["change_id"]
+        if not row["blamed"]:
+            over.pop(change, None)
+        since = over.setdefault(change, now) if row["blamed"] else now
+        sure = row["posterior"] >= SURE or now - since >= HOLDS_FOR
+        blamed = row["blamed"] and sure
+        if change is not None and change == blamed_before:
+            blamed = row["posterior"] >= CLEARED_BELOW
+        settled.append({**row, "blamed": blamed})
+    return settled
 
 
 def _write_attributions(context: StepContext, found: Mapping[str, Sequence[Row]]) -> None:

@@ -24,7 +24,7 @@ from closeloop.stats.change_point import (
     none_likelihood,
     posterior,
 )
-from closeloop.stats.odds import OddsRatio, odds_ratio
+from closeloop.stats.odds import MIN_A_SIDE, OddsRatio, odds_ratio
 from closeloop.stats.release_watch import LOW_STARS
 from closeloop.tables import CHANGE
 
@@ -41,6 +41,8 @@ AFTERMATH = timedelta(hours=72)
 """Hours after a signal's last alarm that still tell when it began: how it goes on."""
 FORERUN = timedelta(hours=72)
 """Hours before a signal's window in which its trouble may have begun: the longest look."""
+STILL_RAISED = 2.0
+"""A day with so many times the usual complaints still belongs to the trouble."""
 NONE = "none"
 
 Row = dict[str, Any]
@@ -68,6 +70,17 @@ class Comparison:
             return 1.0
         share = 0.5 * self.excess / self.complaints
         return float(bdtr(self.own, self.complaints, share))
+
+    @property
+    def allows_blame(self) -> bool:
+        """Whether the comparison lets the change be blamed.
+
+        Its users must surely complain more; where all have it there is nobody to compare with, and
+        its time has to say it alone.
+        """
+        if self.ratio.enough:
+            return self.ratio.low > 1.0
+        return self.ratio.unexposed <= MIN_A_SIDE
 
     @property
     def log_factor(self) -> float:
@@ -210,7 +223,7 @@ def _compare(
         return None
     named, exposed = told
     since = max(hour_of(change["started_at"]), hour_of(signal["window_start"] - FORERUN))
-    until = min(hour_of(context.now), hour_of(signal["window_start"]) + WINDOW_H)
+    until = _trouble_ends(view, signal, complaints, usual=usual, now=hour_of(context.now))
     inside = named & (view.hours >= since) & (view.hours <= until) & view.testable
     if not inside.any():
         return None
@@ -225,6 +238,27 @@ def _compare(
     )
     excess = max(all_hits - usual * max(until - since, 1), 0.0)
     return Comparison(ratio, own, all_hits, excess)
+
+
+def _trouble_ends(
+    view: ProductView, signal: Mapping[str, Any], complaints: Ints, *, usual: float, now: int
+) -> int:
+    """Return the hour until which exposed and unexposed are compared.
+
+    Calm on all sides says nothing of a trouble that is over, so it ends with the last alarm and the
+    raised days that follow. A bad version stays bad: its reviews compare while it is watched.
+    """
+    latest = min(now, hour_of(signal["window_start"]) + WINDOW_H)
+    if signal["kind"] == SignalKind.RELEASE:
+        return latest
+    hours = view.hours[complaints]
+    end = hour_of(signal["window_end"])
+    while end < latest:
+        day = int(((hours >= end) & (hours < end + 24)).sum())
+        if day < STILL_RAISED * 24 * usual:
+            break
+        end += 24
+    return min(end, latest)
 
 
 def _exposure(view: ProductView, change: Row) -> tuple[Bools, Bools] | None:
@@ -283,7 +317,9 @@ def _row(
         "exposed": None if ratio is None else ratio.exposed,
         "unexposed": None if ratio is None else ratio.unexposed,
         "posterior": share,
-        "blamed": change is not None and share >= BLAME_AT,
+        "blamed": change is not None
+        and share >= BLAME_AT
+        and (compared is None or compared.allows_blame),
         "reasons": _reasons(signal, change, compared),
     }
 

@@ -102,37 +102,58 @@ def _product(context: StepContext, product: str, touched: Ints) -> None:
         return
     series = tested_series(context, view)
     book = SignalBook(context, view)
-    looks = 0
-    nobody = np.zeros(len(view.hours), dtype=np.bool_)
-    for since, until, without in _spans(view, first, hour_of(context.now)):
-        found = scan(
-            series.data(view, without=without),
-            since=since,
-            until=until,
-            first_day=int(view.hours[0]) // 24,
-            family=max(len(series.keys), 1),
-            false_alarms=context.config.policy.false_alarms_per_month,
-            q=context.config.policy.fdr,
-        )
-        looks += found.looks
-        for alarm in found.alarms:
-            book.take_alarm(
-                series.keys[alarm.series],
-                alarm,
-                family=len(series.keys),
-                rows=_evidence_rows(series, alarm, without),
-                baselines=found.baselines,
-            )
+    # Evidence rises only when a complaint arrives.
+    came = view.complaint & np.isin(view.hours, touched)
+    known: Baselines | None = None
+    if came.any():
+        for since, until, without in _spans(view, first, hour_of(context.now)):
+            found = _scan(context, view, series, book, since=since, until=until, without=without)
+            known = known if without.any() else found
     for raised in watch_releases(context, view, since=first):
         book.take_release(raised)
     book.write()
-    known = product_baselines(
-        series.data(view, without=nobody),
-        first_day=int(view.hours[0]) // 24,
-        last_day=int(touched[-1]) // 24,
-    )
+    if known is None and not came.any():
+        context.merge(SERIES, _emptied(context, view, None, touched))
+        return
+    if known is None:
+        known = product_baselines(
+            series.data(view, without=np.zeros(len(view.hours), dtype=np.bool_)),
+            first_day=int(view.hours[0]) // 24,
+            last_day=int(touched[-1]) // 24,
+        )
     _write_series(context, view, series, touched, known)
-    context.count("looks", looks)
+
+
+def _scan(
+    context: StepContext,
+    view: ProductView,
+    series: TestedSeries,
+    book: SignalBook,
+    *,
+    since: int,
+    until: int,
+    without: Bools,
+) -> Baselines:
+    """Take the alarms of a span into the book; return the baselines they rest on."""
+    found = scan(
+        series.data(view, without=without),
+        since=since,
+        until=until,
+        first_day=int(view.hours[0]) // 24,
+        family=max(len(series.keys), 1),
+        false_alarms=context.config.policy.false_alarms_per_month,
+        q=context.config.policy.fdr,
+    )
+    for alarm in found.alarms:
+        book.take_alarm(
+            series.keys[alarm.series],
+            alarm,
+            family=len(series.keys),
+            rows=_evidence_rows(series, alarm, without),
+            baselines=found.baselines,
+        )
+    context.count("looks", found.looks)
+    return found.baselines
 
 
 def tested_series(context: StepContext, view: ProductView) -> TestedSeries:
@@ -256,7 +277,9 @@ def _write_series(
     )
 
 
-def _emptied(context: StepContext, view: ProductView, rows: pa.Table, touched: Ints) -> pa.Table:
+def _emptied(
+    context: StepContext, view: ProductView, rows: pa.Table | None, touched: Ints
+) -> pa.Table:
     """Return held cells of the touched hours that hold no complaint any more, with count 0."""
     held = context.rows(
         SERIES,
@@ -269,8 +292,10 @@ def _emptied(context: StepContext, view: ProductView, rows: pa.Table, touched: I
     if held.num_rows == 0:
         return held
     hours = held.column("hour").cast(pa.int64()).to_numpy() // HOUR_US
-    gone = pc.invert(pc.is_in(_cells(held), value_set=_cells(rows).combine_chunks()))
-    wanted = np.isin(hours, touched) & np.asarray(gone) & (held.column("count").to_numpy() > 0)
+    wanted = np.isin(hours, touched) & (held.column("count").to_numpy() > 0)
+    if rows is not None:
+        kept = pc.is_in(_cells(held), value_set=_cells(rows).combine_chunks())
+        wanted &= ~np.asarray(kept)
     emptied = held.filter(pa.array(wanted))
     place = emptied.schema.get_field_index("count")
     return emptied.set_column(place, "count", pa.repeat(pa.scalar(0, pa.int64()), emptied.num_rows))

@@ -116,10 +116,10 @@ def _folded(daily: Floats, exposure: Floats, *, lag: int) -> tuple[Floats, Float
     sum_y, excess, square = np.zeros(columns), np.zeros(columns), np.zeros(columns)
     phi_now = np.full(columns, PHI_START)
     sum_e = 0.0
+    a, b = 0.5 + sum_y, _prior_rate(sum_y[own], sum_e, series)
     for day in range(days):
         folded = day - lag
         if folded >= 0:
-            a, b = 0.5 + sum_y, _prior_rate(sum_y[own], sum_e, series) + sum_e
             mean = a / b * exposure[folded]
             square_mean = mean * mean
             capped = daily[folded]
@@ -129,10 +129,11 @@ def _folded(daily: Floats, exposure: Floats, *, lag: int) -> tuple[Floats, Float
             excess = excess * DECAY + (capped - mean) ** 2 - mean - square_mean / a
             square = square * DECAY + square_mean
             sum_y = sum_y * DECAY + capped
-            sum_e = sum_e * DECAY + exposure[folded]
+            sum_e = sum_e * DECAY + float(exposure[folded])
             phi_now = _overdispersion(excess, square, own)
-        shape[day] = 0.5 + sum_y
-        rate[day] = _prior_rate(sum_y[own], sum_e, series) + sum_e
+            a, b = 0.5 + sum_y, _prior_rate(sum_y[own], sum_e, series) + sum_e
+        shape[day] = a
+        rate[day] = b
         phi[day] = phi_now
     return shape, rate, phi
 
@@ -148,4 +149,4 @@ def _overdispersion(excess: Floats, square: Floats, own: slice) -> Floats:
     pool = float(excess[own].sum()) / pool_square if pool_square > 0 else PHI_START
     pool = min(max(pool, PHI_MIN), PHI_MAX)
     phi = (excess + PHI_POOL_WEIGHT * pool) / (square + PHI_POOL_WEIGHT)
-    return np.asarray(np.clip(phi, PHI_MIN, PHI_MAX))
+    return np.asarray(np.minimum(np.maximum(phi, PHI_MIN), PHI_MAX))

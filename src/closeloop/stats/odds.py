@@ -45,7 +45,7 @@ def odds_ratio(
     The Bayes factor is exact: the likelihood of how the complaints fall on the two sides, given how
     many there are (the noncentral hypergeometric), not a normal approximation. Where the other side
     has next to none that is what matters: 16 of 108 against 0 of 47 is 45 to 1, the approximation
-    says 2.
+    says 3.
     """
     cells = (
         exposed_complaints + 0.5,
