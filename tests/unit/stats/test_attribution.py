@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import nchypergeom_fisher
 
 from closeloop.stats.change_point import (
     PRIOR_NONE,
@@ -30,6 +31,44 @@ def test_bayes_factor_speaks_for_a_large_ratio_and_against_none():
     none = odds_ratio(exposed_complaints=30, exposed=100, unexposed_complaints=30, unexposed=100)
     assert large.bayes_factor > 10
     assert none.bayes_factor < 0.5
+
+
+def test_bayes_factor_is_exact_where_the_other_side_has_no_complaint():
+    ratio = odds_ratio(exposed_complaints=16, exposed=108, unexposed_complaints=0, unexposed=47)
+    assert ratio.bayes_factor == pytest.approx(45.1, abs=0.1)
+
+
+def test_bayes_factor_matches_the_hypergeometric_distribution():
+    exposed, unexposed, complaints, own = 12, 20, 6, 5
+    deviates = np.linspace(-3.0, 3.0, 61)
+    weights = np.exp(-0.5 * deviates**2) / np.exp(-0.5 * deviates**2).sum()
+
+    def likelihood(mean: float, sd: float) -> float:
+        odds = np.exp(mean + sd * deviates)
+        shares = [
+            nchypergeom_fisher.pmf(own, exposed + unexposed, exposed, complaints, o) for o in odds
+        ]
+        return float(np.dot(weights, shares))
+
+    ratio = odds_ratio(
+        exposed_complaints=own,
+        exposed=exposed,
+        unexposed_complaints=complaints - own,
+        unexposed=unexposed,
+    )
+    expected = likelihood(np.log(3.0), 0.7) / likelihood(0.0, 0.2)
+    assert ratio.bayes_factor == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_bayes_factor_says_nothing_where_all_or_none_complain(share):
+    ratio = odds_ratio(
+        exposed_complaints=int(40 * share),
+        exposed=40,
+        unexposed_complaints=int(30 * share),
+        unexposed=30,
+    )
+    assert ratio.bayes_factor == pytest.approx(1.0)
 
 
 def test_fifteen_a_side_are_not_enough():
