@@ -60,8 +60,6 @@ NAME = "theme"
 LOOK_EVERY_US = timedelta(days=1) // timedelta(microseconds=1)
 CHUNK = 1_000
 """So many texts are assigned with the same centres; then the centres move."""
-MIN_KEPT = 2.0
-"""Texts of the first clustering below this standard score to their theme wait instead."""
 
 
 def run(context: StepContext) -> None:
@@ -256,7 +254,7 @@ def _kept(memory: ThemeMemory, centred: Vectors, groups: Ints) -> Ints:
     groups = agglomerate(groups, sums, sizes, least_cosine=least)
     sums, _ = sums_of(centred, groups, count=count)
     own = np.einsum("ij,ij->i", centred, centres_of(sums)[groups])
-    groups = np.where(memory.frame.scores(own) >= MIN_KEPT, groups, -1)
+    groups = np.where(memory.frame.scores(own) >= ASSIGN_AT, groups, -1)
     sizes = np.bincount(groups[groups >= 0], minlength=count)
     order = np.lexsort((np.arange(count), -sizes))
     order = order[sizes[order] >= SEED_MEMBERS][:MAX_THEMES]
