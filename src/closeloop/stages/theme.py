@@ -146,6 +146,8 @@ class _Product:
         self._written.moved.append(rows.filter(pa.array(known[chosen])))
         self._written.added.append(rows.filter(pa.array(~known[chosen])))
         memory.waiting = formed.waiting(centred).take(~inside).newest(MAX_WAITING)
+        # What the clustering left over may still hold small themes: they are as old as the others.
+        self._seed(memory)
         # Texts that gathered earlier and were not drawn stand in the table as waiting already.
         left = np.setdiff1d(np.flatnonzero(~known), chosen)
         return memory, together.take(left)

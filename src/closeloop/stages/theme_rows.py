@@ -96,9 +96,10 @@ class Written:
             moved = moved.filter(pc.invert(mine))
         context.append(ASSIGNMENT, added)
         context.merge(ASSIGNMENT, moved)
-        themed = added.num_rows - added.column("theme_id").null_count + moved.num_rows
+        waiting = added.column("theme_id").null_count
+        themed = added.num_rows - waiting + len(moved.column("theme_id").drop_null())
         context.count("texts with a theme", themed)
-        context.count("texts that wait for a theme", added.column("theme_id").null_count)
+        context.count("texts that wait for a theme", waiting)
 
 
 class ThemeBook:

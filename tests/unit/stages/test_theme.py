@@ -339,6 +339,18 @@ def test_a_stranger_among_the_first_texts_waits() -> None:
     assert _assigned(context)["f00060"]["theme_id"] is None
 
 
+def test_no_text_is_assigned_twice_and_sizes_match() -> None:
+    context = _context()
+    _feed(context, _mixed(8))
+    _feed(_later(context, hours=1), [*_mixed(12, seed=2), *_texts(NEW, 3)], start=100)
+    _feed(_later(context, hours=1), [*_mixed(2, seed=3), *_texts(NEW, 4, seed=5)], start=200)
+    rows = context.rows(ASSIGNMENT).to_pylist()
+    keys = [(r["feedback_id"], r["revision"]) for r in rows]
+    assert len(set(keys)) == len(keys) == 73
+    for name, row in _themes(context).items():
+        assert row["size"] == sum(r["theme_id"] == name for r in rows)
+
+
 def test_an_idle_pass_writes_nothing() -> None:
     context = _context()
     _feed(context, _mixed(20))
