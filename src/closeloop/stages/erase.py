@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from closeloop.domain.erasure import Forgotten
 from closeloop.ports import StepContext, only_if_in
+from closeloop.stages import theme_recall
 from closeloop.stages.refine import DUPLICATES_STATE
 from closeloop.tables import (
     ASSIGNMENT,
@@ -140,7 +141,11 @@ def erase(context: StepContext, feedback_ids: Sequence[str], *, by: str, request
     rows[SIGNAL.full_name] = _rewrite(context, SIGNAL, lambda r: _signal(r, gone))
     rows[BRIEF.full_name] = _rewrite(context, BRIEF, lambda r: _brief(r, gone))
     rows[TICKET.full_name] = _rewrite(context, TICKET, lambda r: _ticket(r, gone))
-    rows[STATE.full_name] = _clean_memory(context, ids) + _drop_states(context, gone)
+    rows[STATE.full_name] = (
+        _clean_memory(context, ids)
+        + _drop_states(context, gone)
+        + theme_recall.forget(context, ids)
+    )
     rows["operational database"] = context.ops.forget(feedback_ids=ids, texts=words)
     rows = {name: number for name, number in rows.items() if number}
     context.put_state(UNFINISHED, json.dumps(sorted(_tables(rows))).encode())

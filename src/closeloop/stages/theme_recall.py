@@ -39,9 +39,13 @@ def remember(context: StepContext, book: ThemeBook, memory: ThemeMemory) -> None
     context.put_state(MEMORY, memory.to_bytes(), scope=book.product)
 
 
-def forget(context: StepContext, feedback_ids: Iterable[str]) -> None:
-    """Take feedback out of what theming remembers: waiting texts now, sums at the next pass."""
+def forget(context: StepContext, feedback_ids: Iterable[str]) -> int:
+    """Take feedback out of what theming remembers: waiting texts now, sums at the next pass.
+
+    Returns how many products' memories were written anew.
+    """
     gone = set(feedback_ids)
+    written = 0
     scopes = context.rows(STATE, columns=["scope"], where=[("name", "=", MEMORY)])
     for scope in sorted(set(scopes.column("scope").to_pylist())):
         blob = context.state(MEMORY, scope=scope)
@@ -53,6 +57,8 @@ def forget(context: StepContext, feedback_ids: Iterable[str]) -> None:
         memory.sums = np.zeros_like(memory.sums)
         memory.stale = True
         context.put_state(MEMORY, memory.to_bytes(), scope=scope)
+        written += 1
+    return written
 
 
 def texts_waiting(context: StepContext, product: str, *, newest: int | None = None) -> Texts | None:
