@@ -3,8 +3,8 @@
     python benchmarks/detector.py [--products 100] [--allowed 1.0]
 
 A product has 20 series of .05 to 4 complaints a day with a daily rhythm, and twice as much praise.
-Each is run for 200 days; the first 60 are not judged. "False" counts problems raised, joined as the
-product joins them. Power is on one series of a product with 50.
+Each is run for 200 days; the first 60 are not judged. Alarms of a series within a week are one
+problem. Power is on one series of a product with 50.
 """
 
 from __future__ import annotations
@@ -16,13 +16,12 @@ from typing import NamedTuple
 import numpy as np
 
 from closeloop.stats.baseline import Floats, Ints
-from closeloop.stats.episodes import Fate, fate
 from closeloop.stats.scan import Alarm, SeriesData, scan
 
 DAYS, JUDGED_FROM = 200, 60
 FIRST_DAY = 19_000
 SERIES = 20
-SNOOZE_H = 168.0
+WEEK_H = 168
 SURGE_DAY = 150
 RHYTHM = 1.0 + 0.7 * np.sin((np.arange(24) - 9.0) * np.pi / 12.0)
 
@@ -137,26 +136,13 @@ def _scan(counts: Ints, *, family: int, allowed: float = 1.0) -> tuple[Alarm, ..
 
 
 def _problems(alarms: tuple[Alarm, ...]) -> list[Alarm]:
-    """Return the first alarm of each problem, joined as the product joins them."""
+    """Return the first alarm of each problem: alarms of a series within a week are one."""
     begun: list[Alarm] = []
-    current: dict[int, tuple[Alarm, int]] = {}
+    last: dict[int, int] = {}
     for alarm in alarms:
-        if alarm.series in current:
-            first, last = current[alarm.series]
-            found = fate(
-                hours_since_last=alarm.hour - last,
-                snooze_h=SNOOZE_H,
-                count=alarm.count,
-                evidence=alarm.evidence,
-                count_before=first.count,
-                evidence_before=first.evidence,
-            )
-            if found is Fate.CONTINUES:
-                current[alarm.series] = (first, alarm.hour)
-            if found is not Fate.BEGINS:
-                continue
-        begun.append(alarm)
-        current[alarm.series] = (alarm, alarm.hour)
+        if alarm.hour - last.get(alarm.series, -WEEK_H) >= WEEK_H:
+            begun.append(alarm)
+        last[alarm.series] = alarm.hour
     return begun
 
 
