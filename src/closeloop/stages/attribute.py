@@ -119,11 +119,16 @@ def _product(
     )
     changes = changes_of(context, product)
     family = _recent(context, product, signals)
-    causes = _blamed_of(context, [r["signal_id"] for r in family])
+    held = _attributions_of(context, [r["signal_id"] for r in family])
+    causes = {i: a["change_id"] for i, found in held.items() for a in found if a["blamed"]}
+    posteriors = {i: {a["change_id"]: a["posterior"] for a in found} for i, found in held.items()}
     attributions: dict[str, list[Row]] = {}
-    for row in signals:
+    # The larger first: its verdict counts for its parts.
+    for row in sorted(signals, key=lambda r: (-r["count"], r["signal_id"])):
         signal_id = row["signal_id"]
-        found = weigh(context, view, row, changes)
+        leader = posteriors.get(_leader(row, family))
+        found = weigh(context, view, row, changes, leader=leader)
+        posteriors[signal_id] = {a["change_id"]: a["posterior"] for a in found}
         before = young.pop(signal_id, None)
         over = dict(before.over) if before else {}
         attributions[signal_id] = _settled(context.now, found, causes.get(signal_id), over)
@@ -193,6 +198,7 @@ def _recent(context: StepContext, product: str, signals: Iterable[Row]) -> list[
         SIGNAL,
         columns=[
             "signal_id",
+            "count",
             "parent_id",
             "detected_at",
             "window_start",
@@ -204,13 +210,28 @@ def _recent(context: StepContext, product: str, signals: Iterable[Row]) -> list[
     return sorted(rows, key=lambda r: (r["detected_at"], r["window_start"], r["signal_id"]))
 
 
-def _blamed_of(context: StepContext, signal_ids: Sequence[str]) -> dict[str, str]:
+def _attributions_of(context: StepContext, signal_ids: Sequence[str]) -> dict[str, list[Row]]:
     rows = context.rows(
         ATTRIBUTION,
-        columns=["signal_id", "change_id"],
-        where=[only_if_in("signal_id", signal_ids), ("blamed", "=", True)],
+        columns=["signal_id", "change_id", "posterior", "blamed"],
+        where=[only_if_in("signal_id", signal_ids)],
     )
-    return {r["signal_id"]: r["change_id"] for r in rows.to_pylist()}
+    found: dict[str, list[Row]] = {}
+    for row in rows.to_pylist():
+        found.setdefault(row["signal_id"], []).append(row)
+    return found
+
+
+def _leader(row: Row, family: Sequence[Row]) -> str:
+    """Return the largest signal of the same days, "" where none is larger than this one."""
+    beside = [
+        other
+        for other in family
+        if other["count"] > row["count"]
+        and other["window_start"] < row["window_end"]
+        and row["window_start"] < other["window_end"]
+    ]
+    return str(max(beside, key=lambda r: r["count"])["signal_id"]) if beside else ""
 
 
 def _parent(row: Row, family: Sequence[Row], causes: Mapping[str, str]) -> str | None:

@@ -38,11 +38,19 @@ NOISE_FLOOR = 0.5 / 24
 """Complaints an hour that are usual in any series: a rare one's stray texts, one every second day,
 must not date a rise to before its cause."""
 AFTERMATH = timedelta(hours=72)
-"""Hours after a signal's last alarm that still tell when it began: how it goes on."""
-FORERUN = timedelta(hours=72)
-"""Hours before a signal's window in which its trouble may have begun: the longest look."""
-STILL_RAISED = 2.0
-"""A day with so many times the usual complaints still belongs to the trouble."""
+"""After a release signal's last news its reviews still tell when it began."""
+ONE_CAUSE = 0.8
+"""How often signals of the same days have one cause."""
+LEADER_ALLOWS = 0.5
+"""A change that is less likely than this behind the larger trouble is not blamed for a part of it:
+the parts are many, and in one of them chance looks like a cause."""
+FORERUN = timedelta(hours=48)
+"""Before a signal's window its trouble may have begun."""
+STILL_RAISED = 3.0
+AHEAD_H = 72
+"""Trouble goes on while the next 72 hours have so many times the usual complaints."""
+CHANCE = 0.05
+"""Fisher's one-sided p up to which the exposed complain more than chance explains."""
 NONE = "none"
 
 Row = dict[str, Any]
@@ -75,11 +83,11 @@ class Comparison:
     def allows_blame(self) -> bool:
         """Whether the comparison lets the change be blamed.
 
-        Its users must surely complain more; where all have it there is nobody to compare with, and
+        Its users must complain more than chance explains; where all have it there is nobody to compare with, and
         its time has to say it alone.
         """
         if self.ratio.enough:
-            return self.ratio.low > 1.0
+            return self.ratio.chance <= CHANCE
         return self.ratio.unexposed <= MIN_A_SIDE
 
     @property
@@ -110,31 +118,43 @@ def changes_of(context: StepContext, product: str) -> list[Row]:
 
 
 def weigh(
-    context: StepContext, view: ProductView, signal: Mapping[str, Any], changes: Sequence[Row]
+    context: StepContext,
+    view: ProductView,
+    signal: Mapping[str, Any],
+    changes: Sequence[Row],
+    *,
+    leader: Mapping[str | None, float] | None = None,
 ) -> list[Row]:
     """Return rows of gold.attribution: the candidates and "none of these", adding up to 1.
 
     posterior = prior x likelihood of the hourly complaints under the change's time x Bayes factor
-    of exposed against unexposed feedback of the same time, where enough of both is there.
+    of exposed against unexposed feedback of the same time, where enough of both is there. `leader`
+    are the posteriors, by change, of a larger signal of the same days: they often share a cause.
     """
     candidates = _candidates(signal, changes)
     complaints = complaints_of(view, signal)
-    end = hour_of(min(context.now, signal["window_end"] + AFTERMATH))
+    until = _trouble_ends(view, signal, complaints, now=hour_of(context.now))
+    end = until
+    if signal["kind"] == SignalKind.RELEASE:
+        end = min(until, hour_of(signal["window_end"] + AFTERMATH))
     counts, expected = _timing(view, complaints, end)
+    usual = float(expected.mean())
     logs = [none_likelihood(counts, expected, HOURLY_PHI)]
     compared: list[Comparison | None] = [None]
     for change in candidates:
-        comparison = _compare(
-            context, view, signal, change, complaints=complaints, usual=float(expected.mean())
-        )
+        comparison = _compare(view, signal, change, complaints=complaints, usual=usual, until=until)
         compared.append(comparison)
         logs.append(_likelihood(change, counts, expected, end=end))
         if comparison is not None:
             logs[-1] += comparison.log_factor
-    shares = posterior(list(np.asarray(logs) + np.log(_priors(signal, candidates))))
+    shares = posterior(list(np.asarray(logs) + np.log(_priors(signal, candidates, leader))))
     rows = [_row(signal, None, shares[0], None)]
     for change, comparison, share in zip(candidates, compared[1:], shares[1:], strict=True):
-        rows.append(_row(signal, change, share, comparison))
+        row = _row(signal, change, share, comparison)
+        if leader is not None and leader.get(change["change_id"], 1.0) < LEADER_ALLOWS:
+            row["blamed"] = False
+            row["reasons"].append("the larger trouble of the same days is not its doing")
+        rows.append(row)
     return rows
 
 
@@ -163,10 +183,16 @@ def _candidates(signal: Mapping[str, Any], changes: Sequence[Row]) -> list[Row]:
     return list(found.values())
 
 
-def _priors(signal: Mapping[str, Any], candidates: Sequence[Row]) -> Floats:
+def _priors(
+    signal: Mapping[str, Any],
+    candidates: Sequence[Row],
+    leader: Mapping[str | None, float] | None,
+) -> Floats:
     """Return the prior of "none", then of each candidate.
 
-    Each change brings its own risk: .2 against .8, whether it comes alone or with others.
+    Each change brings its own risk: .2 against .8, whether it comes alone or with others. Troubles
+    of the same days have one cause in four cases of five: that of the larger one, as far as it is
+    known.
     """
     own = [
         signal["kind"] == SignalKind.RELEASE and c["version"] == signal["version"]
@@ -177,7 +203,15 @@ def _priors(signal: Mapping[str, Any], candidates: Sequence[Row]) -> Floats:
         return np.ones(1)
     each = 1.0 - PRIOR_NONE
     priors = np.array([none, *((1.0 - none) if is_own else each for is_own in own)])
-    return np.asarray(priors / priors.sum())
+    priors /= priors.sum()
+    if leader is None:
+        return np.asarray(priors)
+    known = np.array(
+        [leader.get(None, 0.0), *(leader.get(c["change_id"], 0.0) for c in candidates)]
+    )
+    if known.sum() <= 0.0:
+        return np.asarray(priors)
+    return np.asarray(ONE_CAUSE * known / known.sum() + (1.0 - ONE_CAUSE) * priors)
 
 
 def _timing(view: ProductView, complaints: Ints, end: int) -> tuple[Floats, Floats]:
@@ -204,17 +238,17 @@ def _likelihood(change: Row, counts: Floats, expected: Floats, *, end: int) -> f
 
 
 def _compare(
-    context: StepContext,
     view: ProductView,
     signal: Mapping[str, Any],
     change: Row,
     *,
     complaints: Ints,
     usual: float,
+    until: int,
 ) -> Comparison | None:
     """Compare exposed with unexposed feedback of the same time; None where nobody says which.
 
-    The time is the signal's and three days before, since the change was there: weeks of calm
+    The time is the signal's and the two days before, since the change was there: weeks of calm
     before would make a release guilty of whatever comes after it. `usual` complaints an hour are
     expected.
     """
@@ -223,7 +257,6 @@ def _compare(
         return None
     named, exposed = told
     since = max(hour_of(change["started_at"]), hour_of(signal["window_start"] - FORERUN))
-    until = _trouble_ends(view, signal, complaints, usual=usual, now=hour_of(context.now))
     inside = named & (view.hours >= since) & (view.hours <= until) & view.testable
     if not inside.any():
         return None
@@ -241,9 +274,9 @@ def _compare(
 
 
 def _trouble_ends(
-    view: ProductView, signal: Mapping[str, Any], complaints: Ints, *, usual: float, now: int
+    view: ProductView, signal: Mapping[str, Any], complaints: Ints, *, now: int
 ) -> int:
-    """Return the hour until which exposed and unexposed are compared.
+    """Return the hour until which a signal's trouble is looked at.
 
     Calm on all sides says nothing of a trouble that is over, so it ends with the last alarm and the
     raised days that follow. A bad version stays bad: its reviews compare while it is watched.
@@ -253,9 +286,11 @@ def _trouble_ends(
         return latest
     hours = view.hours[complaints]
     end = hour_of(signal["window_end"])
+    usual = signal["baseline"] / max(end - hour_of(signal["window_start"]), 1)
     while end < latest:
-        day = int(((hours >= end) & (hours < end + 24)).sum())
-        if day < STILL_RAISED * 24 * usual:
+        ahead = min(AHEAD_H, latest - end)
+        came = int(((hours >= end) & (hours < end + ahead)).sum())
+        if came < STILL_RAISED * ahead * usual:
             break
         end += 24
     return min(end, latest)

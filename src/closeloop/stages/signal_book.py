@@ -68,6 +68,7 @@ class SignalBook:
             hours_since = (time_of(end) - held["window_end"]) / timedelta(hours=1)
             found = fate(
                 hours_since_last=hours_since,
+                stands_apart=time_of(end - alarm.window_h) >= held["window_end"],
                 snooze_h=self._context.config.policy.snooze / timedelta(hours=1),
                 count=alarm.count,
                 evidence=alarm.evidence,

@@ -21,13 +21,16 @@ _WEIGHTS = np.exp(-0.5 * _NODES**2) / np.exp(-0.5 * _NODES**2).sum()
 class OddsRatio:
     """Odds of a complaint on the exposed side over the other, with its 95% interval.
 
-    `bayes_factor` weighs a real effect (log odds about ln 3, sd .7) against none (0, sd .2).
+    `bayes_factor` weighs a real effect (log odds about ln 3, sd .7) against none (0, sd .2);
+    `chance` is the probability of so many complaints or more from the exposed side by chance
+    (Fisher's exact test, one-sided).
     """
 
     ratio: float
     low: float
     high: float
     bayes_factor: float
+    chance: float
     exposed: int
     unexposed: int
 
@@ -55,32 +58,31 @@ def odds_ratio(
     )
     effect = log(cells[0] * cells[3] / (cells[1] * cells[2]))
     half = 1.96 * sqrt(sum(1.0 / cell for cell in cells))
-    nodes = np.concatenate([EFFECT_LOG_ODDS + EFFECT_SD * _NODES, NULL_SD * _NODES])
-    likelihood = np.exp(
-        _log_likelihood(
-            exposed_complaints, exposed, exposed_complaints + unexposed_complaints, unexposed, nodes
-        )
-    )
+    # A change that does harm makes its users complain more, not less.
+    harm = np.maximum(EFFECT_LOG_ODDS + EFFECT_SD * _NODES, 0.0)
+    nodes = np.concatenate([harm, NULL_SD * _NODES])
+    complaints = exposed_complaints + unexposed_complaints
+    k = np.arange(max(0, complaints - unexposed), min(complaints, exposed) + 1)
+    ways = _log_choose(exposed, k) + _log_choose(unexposed, complaints - k)
+    own = exposed_complaints - int(k[0])
+    likelihood = np.exp(_log_shares(ways, k, nodes)[:, own])
+    by_chance = np.exp(_log_shares(ways, k, np.zeros(1))[0])
     real, none = likelihood[: len(_NODES)] @ _WEIGHTS, likelihood[len(_NODES) :] @ _WEIGHTS
     return OddsRatio(
         ratio=exp(effect),
         low=exp(effect - half),
         high=exp(effect + half),
         bayes_factor=float(real / max(none, 1e-300)),
+        chance=float(min(1.0, by_chance[own:].sum())),
         exposed=exposed,
         unexposed=unexposed,
     )
 
 
-def _log_likelihood(
-    own: int, exposed: int, complaints: int, unexposed: int, log_odds: Floats
-) -> Floats:
-    """Return log P(own of the complaints are exposed) at each log odds ratio."""
-    k = np.arange(max(0, complaints - unexposed), min(complaints, exposed) + 1)
-    ways = _log_choose(exposed, k) + _log_choose(unexposed, complaints - k)
+def _log_shares(ways: Floats, k: Ints, log_odds: Floats) -> Floats:
+    """Return log P(k of the complaints are exposed) [log odds, k]."""
     logs = ways[None, :] + np.outer(log_odds, k)
-    at = own - int(k[0])
-    return np.asarray(logs[:, at] - np.logaddexp.reduce(logs, axis=1))
+    return np.asarray(logs - np.logaddexp.reduce(logs, axis=1)[:, None])
 
 
 def _log_choose(n: int, k: Ints) -> Floats:

@@ -242,6 +242,23 @@ def test_signals_with_one_cause_have_the_first_as_parent():
     assert second["parent_id"] == first["signal_id"]
 
 
+def test_a_release_that_the_larger_trouble_clears_is_not_blamed_for_a_part_of_it():
+    context, history = calm_context(release("2.0", NOW))
+    for i in range(80):
+        at = NOW + HOUR + i * HOUR / 4
+        history.add(at, "account access", version="2.0" if i % 2 else "1.0")
+        if i % 2:
+            history.add(at, "broken UI", version="2.0")
+    context.next_pass(now=LATER)
+    signals = run(context, history)
+    leader, part = signals["account access"], signals["broken UI"]
+    assert leader["window_start"] < part["window_end"]
+    assert not weights(context, leader)["2.0"]["blamed"]
+    found = weights(context, part)["2.0"]
+    assert found["effect_low"] > 1.0
+    assert not found["blamed"]
+
+
 def test_signals_of_different_causes_have_no_parent():
     context, history = calm_context()
     history.burst(15, end=NOW + 3 * HOUR)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import nchypergeom_fisher
+from scipy.stats import fisher_exact, nchypergeom_fisher
 
 from closeloop.stats.change_point import (
     PRIOR_NONE,
@@ -43,8 +43,8 @@ def test_bayes_factor_matches_the_hypergeometric_distribution():
     deviates = np.linspace(-3.0, 3.0, 61)
     weights = np.exp(-0.5 * deviates**2) / np.exp(-0.5 * deviates**2).sum()
 
-    def likelihood(mean: float, sd: float) -> float:
-        odds = np.exp(mean + sd * deviates)
+    def likelihood(log_odds: np.ndarray) -> float:
+        odds = np.exp(log_odds)
         shares = [
             nchypergeom_fisher.pmf(own, exposed + unexposed, exposed, complaints, o) for o in odds
         ]
@@ -56,8 +56,24 @@ def test_bayes_factor_matches_the_hypergeometric_distribution():
         unexposed_complaints=complaints - own,
         unexposed=unexposed,
     )
-    expected = likelihood(np.log(3.0), 0.7) / likelihood(0.0, 0.2)
+    harm = np.maximum(np.log(3.0) + 0.7 * deviates, 0.0)
+    expected = likelihood(harm) / likelihood(0.2 * deviates)
     assert ratio.bayes_factor == pytest.approx(expected, rel=1e-6)
+
+
+def test_users_who_complain_less_clear_a_change():
+    ratio = odds_ratio(exposed_complaints=40, exposed=80, unexposed_complaints=40, unexposed=40)
+    assert ratio.bayes_factor < 0.1
+    assert ratio.chance > 0.99
+
+
+@pytest.mark.parametrize("own", [13, 9, 0])
+def test_chance_is_fishers(own):
+    ratio = odds_ratio(
+        exposed_complaints=own, exposed=37, unexposed_complaints=13 - own, unexposed=17
+    )
+    exact = fisher_exact([[own, 37 - own], [13 - own, 4 + own]], alternative="greater").pvalue
+    assert ratio.chance == pytest.approx(exact)
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
