@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,6 +65,19 @@ def run(context: StepContext) -> None:
     if rows.num_rows:
         context.append(ENRICHMENT, _enriched(context, rows, vectors, models))
         context.count("enriched", rows.num_rows)
+
+
+def forget(context: StepContext, feedback_ids: Iterable[str]) -> int:
+    """Take labelled texts' vectors out of what the categories remember; return 1 where any went."""
+    blob = context.state(CATEGORY)
+    if blob is None:
+        return 0
+    model = CategoryModel.from_bytes(blob)
+    kept = model.without(frozenset(feedback_ids))
+    if kept is model:
+        return 0
+    context.put_state(CATEGORY, kept.to_bytes())
+    return 1
 
 
 def joined_vectors(rows: pa.Table, vectors: pa.Table) -> tuple[Vectors, npt.NDArray[np.bool_]]:
@@ -200,6 +214,7 @@ def _category_model(context: StepContext) -> CategoryModel:
         model_id=embedder.model_id,
         label_vectors=matrix(vectors.column("vector")) if vectors.num_rows else None,
         label_names=[answers[i] for i in vectors.column("feedback_id").to_pylist()],
+        label_ids=vectors.column("feedback_id").to_pylist(),
     )
     context.put_state(CATEGORY, model.to_bytes())
     return model

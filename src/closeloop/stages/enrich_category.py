@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -41,7 +41,8 @@ MIN_LABELS = 100
 class CategoryModel:
     """Examples' vectors with their classes, a head over them, and what it was made from.
 
-    `labels` is how many of people's labels went in; `calibrated` from 100 on.
+    `labels` is how many of people's labels went in; `calibrated` from 100 on. `label_ids` are the
+    feedback ids of the labelled texts: theirs are the last vectors of `examples`.
     """
 
     names: tuple[str, ...]
@@ -52,6 +53,7 @@ class CategoryModel:
     taxonomy_version: str
     model_id: str
     labels: int = 0
+    label_ids: tuple[str, ...] = ()
 
     @property
     def calibrated(self) -> bool:
@@ -77,6 +79,18 @@ class CategoryModel:
         nearest = self.similarities(vectors)
         return self.head.scores(vectors) + NEAREST_WEIGHT * nearest, nearest.max(axis=1)
 
+    def without(self, feedback_ids: Collection[str]) -> CategoryModel:
+        """Return the model without the vectors of these texts; the head is a sum over many."""
+        gone = np.array([i in feedback_ids for i in self.label_ids], np.bool_)
+        if not gone.any():
+            return self
+        kept = np.ones(len(self.classes), np.bool_)
+        kept[len(kept) - len(gone) :] = ~gone
+        left = tuple(i for i in self.label_ids if i not in feedback_ids)
+        return replace(
+            self, examples=self.examples[kept], classes=self.classes[kept], label_ids=left
+        )
+
     def to_bytes(self) -> bytes:
         """Return the model as npz."""
         file = io.BytesIO()
@@ -90,6 +104,7 @@ class CategoryModel:
             temperature=np.array(self.temperature),
             versions=np.array([self.taxonomy_version, self.model_id]),
             labels=np.array(self.labels),
+            label_ids=np.array(self.label_ids, "U64"),
         )
         return file.getvalue()
 
@@ -106,6 +121,7 @@ class CategoryModel:
                 taxonomy_version=str(held["versions"][0]),
                 model_id=str(held["versions"][1]),
                 labels=int(held["labels"]),
+                label_ids=tuple(held["label_ids"].tolist()) if "label_ids" in held else (),
             )
 
 
@@ -116,6 +132,7 @@ def build(
     model_id: str,
     label_vectors: Vectors | None = None,
     label_names: Sequence[str] = (),
+    label_ids: Sequence[str] = (),
 ) -> CategoryModel:
     """Return the model of a taxonomy; people's labels count as examples of their category.
 
@@ -153,6 +170,7 @@ def build(
         model_id,
         temperature=temperature,
         labels=len(known),
+        label_ids=tuple(label_ids[i] for i in known),
     )
 
 
@@ -192,6 +210,7 @@ def _fitted(
     *,
     temperature: float = START_TEMPERATURE,
     labels: int = 0,
+    label_ids: tuple[str, ...] = (),
 ) -> CategoryModel:
     # Each category weighs the same, however many examples it has.
     sizes = np.bincount(classes, minlength=len(names))
@@ -205,4 +224,5 @@ def _fitted(
         taxonomy_version=taxonomy_version,
         model_id=model_id,
         labels=labels,
+        label_ids=label_ids,
     )

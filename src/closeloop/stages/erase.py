@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from closeloop.domain.erasure import Forgotten
 from closeloop.ports import StepContext, only_if_in
-from closeloop.stages import theme_recall
+from closeloop.stages import enrich, theme_recall
 from closeloop.stages.refine import DUPLICATES_STATE
 from closeloop.tables import (
     ASSIGNMENT,
@@ -144,6 +144,7 @@ def erase(context: StepContext, feedback_ids: Sequence[str], *, by: str, request
     rows[STATE.full_name] = (
         _clean_memory(context, ids)
         + _drop_states(context, gone)
+        + enrich.forget(context, ids)
         + theme_recall.forget(context, ids)
     )
     rows["operational database"] = context.ops.forget(feedback_ids=ids, texts=words)

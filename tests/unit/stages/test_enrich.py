@@ -10,7 +10,8 @@ import pytest
 from closeloop.domain.review import Label, LabelKind
 from closeloop.domain.taxonomy import Category, Taxonomy
 from closeloop.stages import embed, enrich
-from closeloop.stages.enrich_category import CategoryModel
+from closeloop.stages.enrich_category import MIN_LABELS, CategoryModel
+from closeloop.stages.erase import erase
 from closeloop.tables import ENRICHMENT, FEEDBACK
 from closeloop.testing.configuration import example_configuration
 from closeloop.testing.context import InMemoryContext
@@ -164,3 +165,32 @@ def test_the_category_model_survives_its_state() -> None:
     blob = context.state(enrich.CATEGORY)
     assert blob is not None
     assert CategoryModel.from_bytes(blob).to_bytes() == blob
+
+
+def test_an_erased_label_leaves_no_vector_behind() -> None:
+    context = InMemoryContext(embedder=HashedWordEmbedder(dimensions=4_096))
+    texts = [f"krumpf item number {i}" for i in range(MIN_LABELS + 20)]
+    _feed(context, texts)
+    for i in range(len(texts)):
+        label = Label(
+            f"l{i}", LabelKind.CATEGORY, "wallet", None, (f"f{i:05d}",), "shipping delay",
+            None, None, "ann", NOON,
+        )  # fmt: skip
+        context.ops.put_label(label)
+    _feed(context, ["krumpf item"], start=1_000)
+    (vector,) = context.embedder.embed([texts[3]])
+    assert vector.tobytes() in _category(context).examples.tobytes()
+    erase(context.as_step("erase"), ["f00003"], by="ann", request="id")
+    left = _category(context)
+    assert vector.tobytes() not in left.examples.tobytes()
+    (other,) = context.embedder.embed([texts[4]])
+    assert other.tobytes() in left.examples.tobytes()
+    assert len(left.examples) == len(left.classes)
+    _feed(context, ["UPI payment failed, krumpf"], start=2_000)
+    assert context.rows(ENRICHMENT, where=[("feedback_id", "=", "f02000")]).num_rows == 1
+
+
+def _category(context: InMemoryContext) -> CategoryModel:
+    blob = context.state(enrich.CATEGORY)
+    assert blob is not None
+    return CategoryModel.from_bytes(blob)
