@@ -25,6 +25,15 @@ def expression(conditions: Sequence[Condition], table: Table) -> pc.Expression |
     return result
 
 
+def without(rows: pa.Table, condition: pc.Expression) -> pa.Table:
+    """Return the rows for which a condition does not hold: a comparison with null does not."""
+    positions = pa.array(range(rows.num_rows), pa.int64())
+    held = rows.append_column("position__", positions).filter(condition).column("position__")
+    if len(held) == 0:
+        return rows
+    return rows.filter(pc.invert(pc.is_in(positions, value_set=held.combine_chunks())))
+
+
 def _one(column: str, operator: str, value: object, type_: pa.DataType) -> pc.Expression:
     field = pc.field(column)
     if operator == "in":

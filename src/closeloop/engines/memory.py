@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from closeloop.engines.filters import expression
+from closeloop.engines.filters import expression, without
 from closeloop.engines.keys import last_of_each_key, without_keys
 from closeloop.errors import IntegrityError
 from closeloop.ports import BatchFunction, Condition, Transaction
@@ -44,9 +44,14 @@ class MemoryEngine:
         """Return the rows of a version (None: a table without rows)."""
         rows = self._at(table, version)
         condition = expression(where, table)
-        if condition is not None:
-            rows = rows.filter(condition)
-        return rows if columns is None else rows.select(list(columns))
+        if columns is None:
+            return rows if condition is None else rows.filter(condition)
+        if condition is None:
+            return rows.select(list(columns))
+        # A filter copies every column it is given: only those that are asked for or tested.
+        tested = [name for name, _, _ in where if name not in columns]
+        needed = rows.select(list(dict.fromkeys([*columns, *tested])))
+        return needed.filter(condition).select(list(columns))
 
     def append(self, table: Table, rows: pa.Table, *, transaction: Transaction) -> int:
         """Add rows; return the new version."""
@@ -71,12 +76,7 @@ class MemoryEngine:
         condition = expression(where, table)
         if current is None or condition is None:
             return current
-        # A comparison with null is null: such a row is not deleted.
-        rows = self._at(table, current)
-        positions = pa.array(range(rows.num_rows), pa.int64())
-        doomed = rows.append_column("position__", positions).filter(condition)
-        mask = pa.compute.is_in(positions, value_set=doomed.column("position__").combine_chunks())
-        return self._commit(table, rows.filter(pa.compute.invert(mask)), transaction)
+        return self._commit(table, without(self._at(table, current), condition), transaction)
 
     def restore(self, table: Table, version: int | None) -> None:
         """Go back to a version (None: no rows), as a new commit."""
