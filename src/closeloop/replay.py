@@ -74,10 +74,11 @@ def replay(
     """
     config = runner.services.config
     known = known_times(bronze, config)
-    bronze = bronze.filter(pc.is_valid(known)).take(
-        pc.sort_indices(known.filter(pc.is_valid(known)))
-    )
-    times = np.asarray(known_times(bronze, config).cast(pa.int64()).to_numpy(), dtype=np.int64)
+    bronze = bronze.filter(pc.is_valid(known))
+    known = pc.drop_null(known)
+    order = pc.sort_indices(known)
+    bronze = bronze.take(order)
+    times = np.asarray(known.take(order).cast(pa.int64()).to_numpy(), dtype=np.int64)
     reports: list[PassReport] = []
     done = 0
     last_day = None
