@@ -25,9 +25,10 @@ from closeloop.tables import TABLES, Table
 if TYPE_CHECKING:
     from closeloop.domain.configuration import Configuration
     from closeloop.loop import PassReport
+    from closeloop.ports import Tracker
     from closeloop.replay import ReplayPlan
     from closeloop.runner import Runner
-    from closeloop.step import StepRun
+    from closeloop.step import StepRun, StepServices
     from closeloop.store.database import Database
 
 PRIVATE_FOLDER = ".closeloop"
@@ -320,7 +321,7 @@ class Workspace:
             written[table.full_name] = Head(version=version, step_id=head.step_id)
         return written
 
-    def _services(self, engine: Engine) -> Any:
+    def _services(self, engine: Engine) -> StepServices:
         from closeloop.models.deterministic_writer import DeterministicWriter
         from closeloop.step import StepServices
 
@@ -333,7 +334,7 @@ class Workspace:
             progress=self.progress,
         )
 
-    def _trackers(self, database: Database) -> tuple[Any, ...]:
+    def _trackers(self, database: Database) -> tuple[Tracker, ...]:
         from closeloop.connectors.trackers.builtin import BuiltInTracker
 
         return (BuiltInTracker(database),)

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from closeloop.app import BACKTESTS_FOLDER, Workspace, write_summary
 from closeloop.cli.output import local_time, print_json, print_table, records, safe, shorten
 from closeloop.cli.session import open_workspace
-from closeloop.cli.signals import SIGNALS, blamed, what
+from closeloop.cli.signals import SIGNALS, blamed, quotations, what
 from closeloop.cli.times import parse_time
 from closeloop.errors import UsageError
 from closeloop.settings import duration
@@ -83,7 +83,12 @@ def tell(workspace: Workspace, name: str, summary: dict[str, Any], *, as_json: b
     tested = Workspace(workspace.folder, progress=workspace.progress, backtest=name)
     rows = records(tested.query(SIGNALS + " WHERE NOT s.historic ORDER BY s.detected_at, s.kind"))
     for row in rows:
-        row["quotations"] = _quotations(tested, row)
+        row["quotations"] = quotations(
+            tested,
+            row["feedback_ids"] or [],
+            order_by="length(text) DESC, feedback_id",
+            limit=QUOTATIONS,
+        )
         row["candidates"] = records(
             tested.query(
                 "SELECT kind, name, posterior, effect, effect_low, effect_high, exposed, "
@@ -171,21 +176,6 @@ def _history(
     # Rows without a time can't be placed in history; the live run keeps them in quarantine.
     timed = bronze.filter(pc.is_valid(bronze.column("event_time")))
     return timed.filter(pc.less_equal(timed.column("event_time"), until)), changes, exposure
-
-
-def _quotations(tested: Workspace, row: Any) -> list[Any]:
-    ids = row["feedback_ids"] or []
-    if not ids:
-        return []
-    marks = ", ".join("?" for _ in ids)
-    return records(
-        tested.query(
-            "SELECT feedback_id, text, rating, version, event_time FROM gold.feedback_latest "  # noqa: S608
-            f"WHERE feedback_id IN ({marks}) ORDER BY length(text) DESC, feedback_id "
-            f"LIMIT {QUOTATIONS}",
-            parameters=ids,
-        )
-    )
 
 
 def _reasons(tested: Workspace, row: Any) -> list[str]:

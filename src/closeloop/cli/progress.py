@@ -84,7 +84,8 @@ class BarProgress:
         if self._live is None and time.monotonic() - self._started > 0.5:
             self._show()
         if self._live is not None:
-            self._live.update(self._task, completed=self._done)
+            rate = self._done / max(time.monotonic() - self._started, 1e-9)
+            self._live.update(self._task, completed=self._done, rate=f"{rate:,.0f}/s")
 
     def note(self, text: str) -> None:
         """Write one line above the bar."""

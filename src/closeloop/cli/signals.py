@@ -11,6 +11,8 @@ from closeloop.cli.output import local_time, print_json, print_table, records, s
 from closeloop.cli.session import backtest_option, open_workspace
 from closeloop.errors import NotFoundError
 
+QUOTATIONS = 12
+
 SIGNALS = """
 SELECT s.*, t.label AS theme_label, a.name AS blamed_name, a.kind AS blamed_kind,
        a.posterior AS blamed_posterior, d.action AS action, d.would_ticket AS would_ticket
@@ -92,7 +94,9 @@ def show_signal(ctx: click.Context, signal_id: str, as_json: bool) -> None:
             parameters=[found],
         )
     )
-    quotes = _quotes(workspace, row["feedback_ids"] or [])
+    quotes = quotations(
+        workspace, row["feedback_ids"] or [], order_by="event_time DESC", limit=QUOTATIONS
+    )
     if as_json:
         print_json(
             {"signal": row, "attribution": candidates, "decisions": decisions, "feedback": quotes}
@@ -220,14 +224,17 @@ def _one(workspace: Workspace, signal_id: str) -> Any:
     return rows[0]
 
 
-def _quotes(workspace: Workspace, feedback_ids: list[str]) -> list[Any]:
+def quotations(
+    workspace: Workspace, feedback_ids: list[str], *, order_by: str, limit: int
+) -> list[Any]:
+    """Return what customers wrote, the latest revision of each, in the order of a column list."""
     if not feedback_ids:
         return []
     marks = ", ".join("?" for _ in feedback_ids)
     return records(
         workspace.query(
             "SELECT feedback_id, event_time, rating, version, text FROM gold.feedback_latest "  # noqa: S608
-            f"WHERE feedback_id IN ({marks}) ORDER BY event_time DESC LIMIT 12",
+            f"WHERE feedback_id IN ({marks}) ORDER BY {order_by} LIMIT {limit}",
             parameters=feedback_ids,
         )
     )
