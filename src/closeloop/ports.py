@@ -368,16 +368,6 @@ class StepContext(Protocol):
         ...
 
 
-class Stage(Protocol):
-    """One step of the loop: a module under stages/ with NAME and run(context)."""
-
-    NAME: str
-
-    def run(self, context: StepContext) -> None:
-        """Do the step over what is new."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class StepCommit:
     """What the ledger records when a step commits."""
@@ -432,11 +422,6 @@ class Ledger(Protocol):
     def mark_undone(self, step_ids: Sequence[int], *, heads: dict[str, Head]) -> None:
         """Record that steps were undone, with the heads after the undoing."""
         ...
-
-
-def conditions(**equals: str | int | bool) -> tuple[Condition, ...]:
-    """Return conditions that columns equal values."""
-    return tuple((name, "=", value) for name, value in equals.items())
 
 
 def only_if_in(column: str, values: Iterable[str]) -> Condition:

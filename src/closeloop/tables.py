@@ -576,8 +576,3 @@ TABLES: tuple[Table, ...] = (
     OUTCOME,
     AUDIT,
 )
-
-
-def table_named(full_name: str) -> Table | None:
-    """Return the table of that `layer.name`, or None."""
-    return next((t for t in TABLES if t.full_name == full_name), None)
