@@ -141,6 +141,11 @@ class Workspace:
             self._database = self._open_database(self.data_folder)
         return self._database
 
+    def close(self) -> None:
+        """Close the operational database; a later use opens it again."""
+        if self._database is not None:
+            self._database.close()
+
     def now(self) -> datetime:
         """Return the time, with zone UTC."""
         return self.clock.now()

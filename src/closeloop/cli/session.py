@@ -15,8 +15,8 @@ from closeloop.errors import UsageError
 def open_workspace(ctx: click.Context, *, backtest: str | None = None) -> Workspace:
     """Return the workspace named by --workspace, or the one around this folder.
 
-    `backtest` opens that backtest's tables ("latest": the newest). Raises UsageError where there
-    is no workspace.
+    `backtest` opens that backtest's tables ("latest": the newest). The workspace is closed when
+    the command ends. Raises UsageError where there is no workspace.
     """
     options = ctx.find_root().obj or {}
     named = options.get("workspace")
@@ -24,7 +24,10 @@ def open_workspace(ctx: click.Context, *, backtest: str | None = None) -> Worksp
     if named and not start.is_dir():
         raise UsageError(f"no such folder: {start}", hint="make a workspace with 'closeloop init'")
     quiet = bool(options.get("quiet")) or not sys.stderr.isatty()
-    return Workspace(find_folder(start), progress=make_progress(quiet=quiet), backtest=backtest)
+    progress = make_progress(quiet=quiet)
+    workspace = Workspace(find_folder(start), progress=progress, backtest=backtest)
+    ctx.call_on_close(workspace.close)
+    return workspace
 
 
 def backtest_option(command: click.decorators.FC) -> click.decorators.FC:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -16,13 +17,20 @@ from tests.unit.cli.commands import MINE, OTHER, WORDS, command, shop, told
 
 
 def on_disk(folder: Path, words: str) -> list[str]:
-    """Return the files under a folder that hold the words, parquet files read."""
+    """Return the files under a folder that hold the words, parquet files read.
+
+    A file that goes while this looks (SQLite's own, when a connection closes) holds nothing.
+    """
     found = []
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            continue
         if path.suffix == ".parquet" and "_delta_log" not in path.parts:
-            held = words in str(pq.read_table(path).to_pylist())
+            held = words in str(pq.read_table(pa.BufferReader(content)).to_pylist())
         else:
-            held = words.encode() in path.read_bytes()
+            held = words.encode() in content
         if held:
             found.append(path.relative_to(folder).as_posix())
     return found
