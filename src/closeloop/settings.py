@@ -146,6 +146,8 @@ class EmbedderSettings(_Strict):
     kind: Literal["minilm", "onnx"] = "minilm"
     folder: str | None = None
     threads: int | None = Field(None, gt=0)
+    at_once: int = Field(20_000, ge=2_000)
+    student_agreement: float = Field(0.7, ge=0, le=1)
 
 
 class StorageSettings(_Strict):
@@ -340,6 +342,8 @@ def load(folder: Path) -> LoadedSettings:
             max_future=main.ingest.max_future,
             retention=main.retention,
             theme_min_texts=main.themes.min_texts,
+            embed_at_once=main.embedder.at_once,
+            student_agreement=main.embedder.student_agreement,
             seed=main.seed,
         ),
     )

@@ -61,9 +61,7 @@ class OnnxEmbedder:
         vectors = np.zeros((len(texts), self._dimensions), dtype=np.float32)
         if not texts:
             return vectors
-        if self._loaded is None:
-            self._loaded = self._load()
-        session, tokenizer = self._loaded
+        session, tokenizer = self._ready()
         encoded = tokenizer.encode_batch(list(texts))
         lengths = np.fromiter((len(e.ids) for e in encoded), np.int64, len(encoded))
         order = np.argsort(lengths, kind="stable")
@@ -78,6 +76,15 @@ class OnnxEmbedder:
             if progress is not None:
                 progress.advance(len(rows))
         return vectors
+
+    def tokenizer_json(self) -> str:
+        """Return the model's tokenizer as the tokenizers library writes it."""
+        return str(self._ready()[1].to_str())
+
+    def _ready(self) -> Loaded:
+        if self._loaded is None:
+            self._loaded = self._load()
+        return self._loaded
 
 
 def minilm(*, threads: int | None, memory: Path) -> OnnxEmbedder:

@@ -7,11 +7,13 @@ import re
 import struct
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 import xxhash
 
+from closeloop.models.student import StudentShelf, fit_student
 from closeloop.ports import Embedder, Progress, Vectors
 
 MAGIC = b"CLV1"
@@ -125,6 +127,15 @@ class VectorCache:
         return path
 
 
+@runtime_checkable
+class Tokenizing(Protocol):
+    """A model that runs here and whose tokenizer can be read."""
+
+    def tokenizer_json(self) -> str:
+        """Return the tokenizer as the tokenizers library writes it."""
+        ...
+
+
 class CachedEmbedder:
     """An embedder that asks its model only for texts it has never seen.
 
@@ -135,6 +146,7 @@ class CachedEmbedder:
         self._embedder = embedder
         place = re.sub(r"[^A-Za-z0-9.-]+", "_", embedder.model_id)
         self._cache = VectorCache(folder / place, dimensions=embedder.dimensions)
+        self._students = StudentShelf(folder / place / "students")
 
     @property
     def model_id(self) -> str:
@@ -165,6 +177,17 @@ class CachedEmbedder:
             if progress is not None:
                 progress.advance(len(rows))
         return vectors
+
+    def fit_student(self, texts: Sequence[str], vectors: Vectors) -> Embedder:
+        """Fit, keep and return a student of these texts and their vectors by this model."""
+        pieces = self._embedder.tokenizer_json() if isinstance(self._embedder, Tokenizing) else None
+        student = fit_student(texts, vectors, teacher_id=self.model_id, tokenizer_json=pieces)
+        self._students.put(student)
+        return student
+
+    def student(self, model_id: str) -> Embedder | None:
+        """Return a student that was fitted earlier, or None where its file is gone."""
+        return self._students.get(model_id)
 
     def forget(self, text_hashes: Iterable[str]) -> int:
         """Remove texts (xxh3-128, 32 hex digits each) from the cache; return how many there were."""

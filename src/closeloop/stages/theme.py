@@ -68,11 +68,14 @@ def run(context: StepContext) -> None:
     Writes silver.assignment (also for texts that wait for a theme) and silver.theme.
     """
     apply_corrections(context)
-    enriched = context.new_rows(ENRICHMENT, columns=NEW_COLUMNS)
+    portion = context.portion(ENRICHMENT, by="feedback_id", rows=context.config.portion_rows)
+    enriched = context.new_rows(ENRICHMENT, columns=NEW_COLUMNS, where=portion)
     feedback = context.new_rows(
-        FEEDBACK, columns=["feedback_id", "revision", "text", "duplicate_of"]
+        FEEDBACK, columns=["feedback_id", "revision", "text", "duplicate_of"], where=portion
     )
-    vectors = context.new_rows(EMBEDDING, columns=["feedback_id", "revision", "model", "vector"])
+    vectors = context.new_rows(
+        EMBEDDING, columns=["feedback_id", "revision", "model", "vector"], where=portion
+    )
     rows = unassigned(context, complaints(context, enriched))
     if not rows.num_rows:
         return
