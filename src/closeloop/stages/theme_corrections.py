@@ -49,7 +49,7 @@ def _apply(context: StepContext, book: ThemeBook, correction: ThemeCorrection) -
         return
     memory = recall(context, book)
     if correction.kind is CorrectionKind.MERGE:
-        _merge(context, book, memory, theme_id, book.current(correction.target))
+        merge_into(context, book, memory, theme_id, book.current(correction.target))
     else:
         _split(context, book, memory, theme_id, correction)
     book.write()
@@ -57,13 +57,14 @@ def _apply(context: StepContext, book: ThemeBook, correction: ThemeCorrection) -
         remember(context, book, memory)
 
 
-def _merge(
+def merge_into(
     context: StepContext,
     book: ThemeBook,
     memory: ThemeMemory | None,
     theme_id: str,
     into: str | None,
 ) -> None:
+    """Let a theme take over another's texts, stored ones too; `merged_into` tells of it."""
     if into is None or into == theme_id:
         return
     rows = context.rows(ASSIGNMENT, where=[("theme_id", "=", theme_id)])
@@ -102,14 +103,16 @@ def _split(
     book.change(theme_id, size=max(book.rows[theme_id]["size"] - rows.num_rows, 0))
     if memory is None:
         return
+    if memory.novel is not None:
+        memory.drop_novel(np.isin(memory.novel.ids.astype(str), ids))
     keyed = rows.select(["feedback_id", "revision", "product", "event_time"])
     texts = texts_of(context, book.product, keyed)
     if texts is not None and theme_id in memory.ids:
-        centred = memory.frame.centred(texts.vectors).astype(np.float64)
-        place = memory.ids.index(theme_id)
-        memory.sums[place] -= centred.sum(axis=0)
-        memory.sizes[place] = max(int(memory.sizes[place]) - len(texts), 0)
-        memory.add([name], centred.sum(axis=0, keepdims=True), np.array([len(texts)]))
+        centred = memory.frame.centred(texts.vectors)
+        memory.shrink(memory.ids.index(theme_id), centred)
+        memory.add(
+            [name], centred.sum(axis=0, keepdims=True, dtype=np.float64), np.array([len(texts)])
+        )
     name_themes(context, book, memory)
 
 
