@@ -19,8 +19,8 @@ import numpy as np
 def main() -> None:
     """Write topics, seconds and peak memory of fit on all (cold, warm), and of fit and transform."""
     started = time.perf_counter()
-    from bertopic import BERTopic
-    from umap import UMAP
+    from bertopic import BERTopic  # type: ignore[import-not-found]
+    from umap import UMAP  # type: ignore[import-not-found]
 
     loaded = time.perf_counter() - started
 
