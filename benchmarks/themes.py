@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -28,6 +28,7 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from bertopic_peer import peak_mb
 from closeloop.models.wiring import make_embedder
 from closeloop.stats import themes
 from closeloop.tables import ASSIGNMENT, THEME
@@ -91,7 +92,7 @@ def _alone(work: Callable[..., Any], *arguments: Any) -> tuple[Any, float, float
 
 def _measured(work: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
     result = work(*arguments)
-    return result, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return result, peak_mb()
 
 
 def _bootstrap(file: Path) -> tuple[list[str | None], float, int]:
@@ -117,10 +118,13 @@ def _streamed(file: Path) -> tuple[list[str | None], list[str | None], list[floa
         now = feed.themes()
         arrival += now[start:end]
         born = feed.born()
+        taken = {(e.subject, e.detail) for e in feed.context.ops.audit_entries()}
         for old, new in zip(before, now, strict=False):
             if old is not None and old != new:
                 moved += 1
-                untold += not _told(born, old, new)
+                untold += not (
+                    _told(born, old, new) or any(s == new and old in d for s, d in taken)
+                )
         before = now
     return arrival, before, feed.seconds, len(feed.memory().ids), moved, untold
 
@@ -167,6 +171,9 @@ def quality(file: Path, truth: Ints, peer: str) -> None:
 
 def _peer(file: Path, truth: Ints, peer: str, *, cold: float, warm: float) -> None:
     result = file.with_name("peer.npz")
+    if shutil.which(peer) is None:
+        print(f"BERTopic left out: no interpreter {peer} (--peer)")
+        return
     command = [peer, str(HERE / "bertopic_peer.py"), str(file), str(result)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

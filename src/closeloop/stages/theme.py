@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from closeloop.ports import StepContext
 from closeloop.stages.theme_corrections import apply_corrections
-from closeloop.stages.theme_emerging import newborn, settle_emerging
+from closeloop.stages.theme_emerging import EMERGED, newborn, note, settle_emerging
 from closeloop.stages.theme_label import name_themes
 from closeloop.stages.theme_look import confidence_of, look_again
 from closeloop.stages.theme_memory import (
@@ -211,6 +211,8 @@ class _Product:
                 self._book.change(owner, size=int(memory.sizes[place]))
             parents = sorted(set(owners) - {""}, key=lambda o: (-owners.count(o), o))
             self._establish(memory, formed, np.zeros(len(moving), np.int64), parent=parents[0])
+            taken = ", ".join(f"{owners.count(p)} texts from {p}" for p in parents)
+            note(self._context, EMERGED, memory.ids[-1], taken)
             memory.waiting = memory.waiting.take(
                 ~np.isin(memory.waiting.ids.astype(str), formed.ids.astype(str))
             )

@@ -18,6 +18,7 @@ from closeloop.stats.themes import ASSIGN_AT, SEED_AT, SEED_MEMBERS
 from closeloop.tables import ASSIGNMENT
 
 ACTOR = "closeloop"
+EMERGED = "theme.emerge"
 KEPT, DROPPED = "theme.keep_emerging", "theme.drop_emerging"
 DECIDE_AFTER = timedelta(days=7)
 DECIDE_TEXTS = 20
@@ -58,6 +59,11 @@ def newborn(memory: ThemeMemory, fresh: set[str]) -> tuple[Waiting, list[str], l
     return both, [name or "" for name in theme_of], groups
 
 
+def note(context: StepContext, action: str, theme_id: str, detail: str) -> None:
+    """Tell of a theme's change in the audit log: what came from where, and why."""
+    context.ops.audit(actor=ACTOR, action=action, subject=theme_id, detail=detail, at=context.now)
+
+
 def settle_emerging(context: StepContext, book: ThemeBook, memory: ThemeMemory) -> None:
     """Keep or drop the emerging themes that are old enough; a dropped one is merged into its parent.
 
@@ -96,12 +102,8 @@ def _decide(
         before=before, texts_before=texts_before, after=after, texts_after=texts_after
     )
     detail = f"{after} of {texts_after} texts since, {before} of {texts_before} before"
-    context.ops.audit(
-        actor=ACTOR,
-        action=KEPT if kept else DROPPED,
-        subject=theme_id,
-        detail=detail if kept else f"{detail}; into {parent}",
-        at=context.now,
+    note(
+        context, KEPT if kept else DROPPED, theme_id, detail if kept else f"{detail}; into {parent}"
     )
     book.change(theme_id, emerging=False)
     if not kept:
