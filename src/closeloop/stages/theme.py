@@ -331,4 +331,18 @@ def _kept(memory: ThemeMemory, centred: Vectors, groups: Ints) -> Ints:
     order = order[sizes[order] >= SEED_MEMBERS][:MAX_THEMES]
     place = np.full(count + 1, -1, np.int64)
     place[order] = np.arange(len(order))
-    return place[groups]
+    kept = place[groups]
+    return _strays_to_nearest(memory, centred, kept, count=len(order))
+
+
+def _strays_to_nearest(memory: ThemeMemory, centred: Vectors, groups: Ints, *, count: int) -> Ints:
+    """Return groups with those in none put to the nearest, where a later text would come there."""
+    alone = np.flatnonzero(groups < 0)
+    if not count or not len(alone):
+        return groups
+    sums, _ = sums_of(centred, groups, count=count)
+    nearest, cosines, _ = best_two(centred[alone], centres_of(sums))
+    near = memory.frame.scores(cosines) >= ASSIGN_AT
+    groups = groups.copy()
+    groups[alone[near]] = nearest[near]
+    return groups

@@ -49,7 +49,7 @@ def _apply(context: StepContext, book: ThemeBook, correction: ThemeCorrection) -
         return
     memory = recall(context, book)
     if correction.kind is CorrectionKind.MERGE:
-        merge_into(context, book, memory, theme_id, book.current(correction.target))
+        _merge(context, book, memory, theme_id, book.current(correction.target))
     else:
         _split(context, book, memory, theme_id, correction)
     book.write()
@@ -57,18 +57,22 @@ def _apply(context: StepContext, book: ThemeBook, correction: ThemeCorrection) -
         remember(context, book, memory)
 
 
-def merge_into(
+def _merge(
     context: StepContext,
     book: ThemeBook,
     memory: ThemeMemory | None,
     theme_id: str,
     into: str | None,
 ) -> None:
-    """Let a theme take over another's texts, stored ones too; `merged_into` tells of it."""
     if into is None or into == theme_id:
         return
     rows = context.rows(ASSIGNMENT, where=[("theme_id", "=", theme_id)])
     _reassign(context, rows, into)
+    join_themes(book, memory, theme_id, into=into)
+
+
+def join_themes(book: ThemeBook, memory: ThemeMemory | None, theme_id: str, *, into: str) -> None:
+    """Note that a theme has taken over another; what is stored of its texts is left to the caller."""
     one, other = book.rows[theme_id], book.rows[into]
     book.change(
         into,

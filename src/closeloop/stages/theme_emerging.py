@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from closeloop.ports import StepContext, only_if_in
-from closeloop.stages.theme_corrections import merge_into
+from closeloop.stages.theme_corrections import join_themes
 from closeloop.stages.theme_memory import ThemeMemory, Waiting
 from closeloop.stages.theme_recall import texts_of
 from closeloop.stages.theme_rows import ThemeBook
@@ -23,6 +23,7 @@ KEPT, DROPPED = "theme.keep_emerging", "theme.drop_emerging"
 DECIDE_AFTER = timedelta(days=7)
 DECIDE_TEXTS = 20
 """An emerging theme is decided on when so many texts came to it or to its parent since."""
+KEYED = ["feedback_id", "revision", "product", "event_time"]
 SAMPLE = 1_000
 """So many of the parent's texts, the last before the child's first, tell what share it had."""
 
@@ -69,6 +70,7 @@ def settle_emerging(context: StepContext, book: ThemeBook, memory: ThemeMemory) 
 
     Both stand in the audit log. One that a person has named stays.
     """
+    parents: dict[str, str] = {}
     for theme_id in sorted(book.rows):
         row = book.rows[theme_id]
         if not row["emerging"] or row["merged_into"] is not None:
@@ -77,16 +79,32 @@ def settle_emerging(context: StepContext, book: ThemeBook, memory: ThemeMemory) 
         if row["named_by_person"] or parent is None or theme_id not in memory.ids:
             book.change(theme_id, emerging=False)
         elif context.now - row["born_at"] >= DECIDE_AFTER:
-            _decide(context, book, memory, theme_id, parent)
+            parents[theme_id] = parent
+    if not parents:
+        return
+    # One read and one write for all of them: the table may be large.
+    concerned = only_if_in("theme_id", {*parents, *parents.values()})
+    rows = context.rows(ASSIGNMENT, where=[concerned])
+    dropped = [
+        theme_id
+        for theme_id, parent in parents.items()
+        if _is_dropped(context, book, memory, rows, theme_id, parent)
+    ]
+    gone = rows.filter(pc.is_in(rows.column("theme_id"), value_set=pa.array(dropped, pa.string())))
+    names = [book.current(name) for name in gone.column("theme_id").to_pylist()]
+    place = gone.schema.get_field_index("theme_id")
+    context.merge(ASSIGNMENT, gone.set_column(place, "theme_id", pa.array(names, pa.string())))
 
 
-def _decide(
-    context: StepContext, book: ThemeBook, memory: ThemeMemory, theme_id: str, parent: str
-) -> None:
-    columns = ["feedback_id", "revision", "product", "event_time", "theme_id", "formed_theme"]
-    rows = context.rows(
-        ASSIGNMENT, columns=columns, where=[only_if_in("theme_id", [theme_id, parent])]
-    )
+def _is_dropped(
+    context: StepContext,
+    book: ThemeBook,
+    memory: ThemeMemory,
+    rows: pa.Table,
+    theme_id: str,
+    parent: str,
+) -> bool:
+    """Decide on one theme from the rows of it and its parent, and note the answer."""
     own = rows.filter(pc.equal(rows.column("theme_id"), theme_id))
     others = rows.filter(pc.equal(rows.column("theme_id"), parent))
     since = pc.min(own.column("event_time"))
@@ -94,7 +112,7 @@ def _decide(
     later = pc.greater_equal(others.column("event_time"), since)
     texts_after = after + int(pc.sum(later).as_py() or 0)
     if texts_after < DECIDE_TEXTS:
-        return
+        return False
     before, texts_before = _before(
         context, book, memory, others.filter(pc.invert(later)), theme_id, parent
     )
@@ -102,13 +120,16 @@ def _decide(
         before=before, texts_before=texts_before, after=after, texts_after=texts_after
     )
     detail = f"{after} of {texts_after} texts since, {before} of {texts_before} before"
-    note(
-        context, KEPT if kept else DROPPED, theme_id, detail if kept else f"{detail}; into {parent}"
-    )
     book.change(theme_id, emerging=False)
-    if not kept:
-        merge_into(context, book, memory, theme_id, parent)
-    context.count("emerging themes kept" if kept else "emerging themes dropped", 1)
+    if kept:
+        note(context, KEPT, theme_id, detail)
+        context.count("emerging themes kept", 1)
+        return False
+    into = book.current(parent) or parent
+    note(context, DROPPED, theme_id, f"{detail}; into {into}")
+    join_themes(book, memory, theme_id, into=into)
+    context.count("emerging themes dropped", 1)
+    return True
 
 
 def _before(
@@ -121,9 +142,9 @@ def _before(
 ) -> tuple[int, int]:
     """Return how many of the parent's last texts before would have come to the child, of how many."""
     order = pc.sort_indices(rows, [("event_time", "descending"), ("feedback_id", "ascending")])
-    keyed = rows.take(order.slice(0, SAMPLE)).drop_columns(["theme_id", "formed_theme"])
+    keyed = rows.take(order.slice(0, SAMPLE)).select(KEYED)
     texts = texts_of(context, book.product, keyed)
-    if texts is None or parent not in memory.ids:
+    if texts is None or theme_id not in memory.ids or parent not in memory.ids:
         return 0, 0
     centred = memory.frame.centred(texts.vectors)
     pair = memory.centres[[memory.ids.index(theme_id), memory.ids.index(parent)]]
