@@ -54,6 +54,8 @@ def forget(context: StepContext, feedback_ids: Iterable[str]) -> int:
         memory = ThemeMemory.from_bytes(blob)
         kept = np.array([i not in gone for i in memory.waiting.ids], np.bool_)
         memory.waiting = memory.waiting.take(kept)
+        if memory.novel is not None:
+            memory.drop_novel(np.array([i in gone for i in memory.novel.ids], np.bool_))
         memory.sums = np.zeros_like(memory.sums)
         memory.stale = True
         context.put_state(MEMORY, memory.to_bytes(), scope=scope)

@@ -124,6 +124,7 @@ class ThemeBook:
         members: Sequence[str],
         representatives: Sequence[str],
         split_from: str | None = None,
+        emerging: bool = False,
     ) -> None:
         """Add a theme that is born now, not labelled yet."""
         self.rows[theme_id] = {
@@ -139,6 +140,7 @@ class ThemeBook:
             "merged_into": None,
             "split_from": split_from,
             "content_free": False,
+            "emerging": emerging,
         }
         self.unnamed[theme_id] = list(members)
         self._changed.add(theme_id)
