@@ -32,6 +32,7 @@ from closeloop.stages.embed import matrix
 from closeloop.stages.enrich_category import build
 from closeloop.stages.enrich_sentiment import MAX_STARS, fit_head
 from closeloop.stats import themes
+from closeloop.stats.agreement import group_agreement
 from closeloop.stats.calibration import calibration_error
 from closeloop.tables import ASSIGNMENT, EMBEDDING, ENRICHMENT, FEEDBACK, TIME
 from closeloop.testing.configuration import example_configuration
@@ -132,24 +133,9 @@ def _apart(found: Ints) -> Ints:
 
 
 def agreement(truth: Ints, found: Ints) -> tuple[float, float]:
-    """Return V-measure (Rosenberg & Hirschberg 2007) and adjusted Rand index (Hubert & Arabie)."""
-    table = np.zeros((int(truth.max()) + 1, len(np.unique(found))))
-    np.add.at(table, (truth, np.unique(found, return_inverse=True)[1]), 1.0)
-
-    def entropy(counts: npt.NDArray[np.float64]) -> float:
-        share = counts[counts > 0] / counts.sum()
-        return float(-(share * np.log(share)).sum())
-
-    rows, columns, both = (entropy(x) for x in (table.sum(1), table.sum(0), table.ravel()))
-    shared = rows + columns - both
-    one, other = shared / rows, shared / columns
-
-    def pairs(counts: npt.NDArray[np.float64]) -> float:
-        return float((counts * (counts - 1) / 2).sum())
-
-    chance = pairs(table.sum(1)) * pairs(table.sum(0)) / pairs(np.array([table.sum()]))
-    most = (pairs(table.sum(1)) + pairs(table.sum(0))) / 2
-    return 2 * one * other / (one + other), (pairs(table) - chance) / (most - chance)
+    """Return V-measure and adjusted Rand index."""
+    measured = group_agreement(truth, found)
+    return measured.v_measure, measured.adjusted_rand
 
 
 def taxonomy_accuracy(path: Path, embedder: Embedder) -> None:
