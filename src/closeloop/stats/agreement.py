@@ -120,8 +120,8 @@ def pair_agreement(truth: Ints, found: Ints) -> PairAgreement:
     cells, counts = np.unique(truth * max(size, 1) + found, return_counts=True)
     of_truth, of_found = cells // max(size, 1), cells % max(size, 1)
     beside = np.bincount(found, minlength=size)[of_found] - counts
-    right = np.bincount(of_truth, weights=_pairs(counts), minlength=groups)
-    wrong = np.bincount(of_truth, weights=counts * beside / 2, minlength=groups)
+    right = np.bincount(of_truth, weights=_pairs(counts), minlength=groups).astype(np.float64)
+    wrong = np.bincount(of_truth, weights=counts * beside / 2, minlength=groups).astype(np.float64)
     there = _pairs(np.bincount(truth, minlength=groups))
     return PairAgreement(right=right, wrong=wrong, missed=there - right)
 
