@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -125,7 +126,7 @@ def themes(asked: Asked, passes: int, complaints_only: bool) -> None:
             runner, labelled, complaints_only=complaints_only, passes=passes, seed=seed
         )
 
-    _evaluate(asked, measure, learned=("enrich",) if complaints_only else ())
+    _evaluate(asked, measure, with_learned=complaints_only)
 
 
 @evaluate.command("taxonomy")
@@ -154,7 +155,7 @@ def taxonomy(asked: Asked, maps: tuple[str, ...], examples_per_label: int | None
             runner, labelled, meanings=meanings, examples_per_label=examples_per_label, seed=seed
         )
 
-    _evaluate(asked, measure, learned=("enrich",) if examples_per_label is None else ())
+    _evaluate(asked, measure, with_learned=examples_per_label is None)
 
 
 @evaluate.command("sentiment")
@@ -174,7 +175,7 @@ def sentiment(asked: Asked, maps: tuple[str, ...], learn_share: float) -> None:
             runner, labelled, meanings=meanings, learn_share=learn_share, seed=seed
         )
 
-    _evaluate(asked, measure, learned=() if learn_share else ("enrich",))
+    _evaluate(asked, measure, with_learned=not learn_share)
 
 
 @evaluate.command("language")
@@ -206,7 +207,8 @@ def duplicates(asked: Asked) -> None:
     )
 
 
-def _evaluate(asked: Asked, measure: Measure, *, learned: tuple[str, ...] = ()) -> None:
+def _evaluate(asked: Asked, measure: Measure, *, with_learned: bool = False) -> None:
+    """Read, measure and tell; `with_learned` starts with the heads that a workspace has learned."""
     from closeloop.evaluation.labelled import Columns, read_labelled
 
     ctx = click.get_current_context()
@@ -222,9 +224,10 @@ def _evaluate(asked: Asked, measure: Measure, *, learned: tuple[str, ...] = ()) 
             seed=asked.seed,
             progress=workspace.progress,
         )
-        names = _learned(learned) if own else ()
-        runner = workspace.trial(learned=names, token_key=None if own else _key(asked.file))
-        report = measure(runner, labelled, asked.seed)
+        names = _heads() if with_learned and own else ()
+        key = None if own else _key(asked.file)
+        with workspace.trial(learned=names, token_key=key) as runner:
+            report = measure(runner, labelled, asked.seed)
         if names:
             report = _seen_before(workspace, report)
         if asked.predictions is not None:
@@ -247,17 +250,15 @@ def _workspace(ctx: click.Context, empty: Path) -> tuple[Workspace, bool]:
         try:
             find_folder(Path.cwd())
         except UsageError:
-            import sys
-
             quiet = bool(options.get("quiet")) or not sys.stderr.isatty()
             return Workspace(empty, progress=make_progress(quiet=quiet)), False
     return open_workspace(ctx), True
 
 
-def _learned(stages: tuple[str, ...]) -> tuple[str, ...]:
+def _heads() -> tuple[str, ...]:
     from closeloop.stages import enrich
 
-    return (enrich.STARS, enrich.SENTIMENT, enrich.CATEGORY) if enrich.NAME in stages else ()
+    return enrich.STARS, enrich.SENTIMENT, enrich.CATEGORY
 
 
 def _seen_before(workspace: Workspace, report: Report) -> Report:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 WIDEST_MATRIX = 8
 """More labels than this are told as a list of what is most often taken for what."""
 CONFUSIONS_SHOWN = 15
-NAME_WIDTH = 28
+NAME_WIDTH = 36
 
 
 def tell(report: Report, *, workspace: str | None, sampled: int | None) -> None:

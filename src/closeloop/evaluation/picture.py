@@ -159,8 +159,13 @@ def _confusion(matrix: Confusion) -> _Part:
     rows, columns = _frequent(matrix)
     counts = matrix.counts[np.ix_(rows, columns)]
     totals = np.maximum(matrix.counts[rows].sum(axis=1), 1)
-    left, top = 170.0, 150.0
-    cell = float(min(34.0, (WIDTH - 2 * MARGIN - left) / max(len(columns), 1)))
+    left = 170.0
+    longest = max(min(len(matrix.answers[i]), LABEL_LETTERS) for i in columns)
+    top = 58.0 + 5.6 * longest
+    most = 56.0 if len(columns) <= 6 else 34.0
+    # Names of columns lean to the right: the last one needs room beside the matrix.
+    room = WIDTH - 2 * MARGIN - left - 4.2 * longest
+    cell = float(min(most, room / max(len(columns), 1)))
     body = [_label(0, 12, "Label (rows) and answer (columns)", size=14, weight=600)]
     cut = len(matrix.labels) - len(rows)
     if cut > 0:
@@ -169,25 +174,31 @@ def _confusion(matrix: Confusion) -> _Part:
         x = left + cell * (place + 0.5) + 4
         body.append(
             f"<g transform='translate({x:.1f},{top - 8:.1f}) rotate(-50)'>"
-            f"{_label(0, 0, matrix.answers[column], most=LABEL_LETTERS)}</g>"
+            f"{_label(0, 0, _middle_cut(matrix.answers[column]))}</g>"
         )
+    right: list[str] = []
     for line, row in enumerate(rows):
         y = top + cell * line
-        body.append(
-            _label(left - 8, y + cell / 2 + 4, matrix.labels[row], anchor="end", most=LABEL_LETTERS)
-        )
+        name = _middle_cut(matrix.labels[row])
+        body.append(_label(left - 8, y + cell / 2 + 4, name, anchor="end"))
         for place, column in enumerate(columns):
-            body.append(
-                _cell(
-                    left + cell * place,
-                    y,
-                    cell,
-                    int(counts[line, place]),
-                    float(counts[line, place] / totals[line]),
-                    right=matrix.labels[row] == matrix.answers[column],
-                )
+            count = int(counts[line, place])
+            same = matrix.labels[row] == matrix.answers[column]
+            drawn = _cell(
+                left + cell * place, y, cell, count, count / int(totals[line]), right=same
             )
+            (right if same else body).append(drawn)
+    # Frames of right answers lie above the lines of the others.
+    body += right
     return _Part("".join(body), top + cell * len(rows) + 24)
+
+
+def _middle_cut(name: str) -> str:
+    """Return a name cut in its middle: labels are often told apart by their ends."""
+    if len(name) <= LABEL_LETTERS:
+        return name
+    tail = LABEL_LETTERS // 2 - 1
+    return f"{name[: LABEL_LETTERS - tail - 1]}…{name[-tail:]}"
 
 
 def _frequent(matrix: Confusion) -> tuple[list[int], list[int]]:
@@ -205,7 +216,7 @@ def _frequent(matrix: Confusion) -> tuple[list[int], list[int]]:
 def _cell(x: float, y: float, size: float, count: int, share: float, *, right: bool) -> str:
     shade = 0.06 + 0.94 * share if count else 0.0
     edge = f"stroke='{INK}' stroke-width='1'" if right else f"stroke='{LINE}' stroke-width='.5'"
-    ink = "#ffffff" if shade > 0.5 else INK
+    ink = "#ffffff" if shade > 0.62 else INK
     number = _label(x + size / 2, y + size / 2 + 3.5, f"{100 * share:.0f}", anchor="middle",
                     size=10, colour=ink) if count and size >= 20 else ""  # fmt: skip
     return (

@@ -171,8 +171,8 @@ _SCHEMA = pa.schema(
 def _figures(trial: Trial, seen: _Seen, *, seed: int) -> tuple[Figure, ...]:
     texts = len(seen.lines)
     counts = np.zeros((texts, 5))
-    for row, _, touched, covered in seen.marked:
-        counts[row, :3] += (1, touched, covered)
+    for row, _, some, every in seen.marked:
+        counts[row, :3] += (1, some, every)
     for row, _, needed in seen.masks:
         counts[row, 3:] += (1, needed)
 
@@ -214,8 +214,8 @@ def _figures(trial: Trial, seen: _Seen, *, seed: int) -> tuple[Figure, ...]:
 
 def _by_type(seen: _Seen) -> Listing:
     of: defaultdict[str, list[tuple[bool, bool]]] = defaultdict(list)
-    for _, kind, touched, covered in seen.marked:
-        of[kind].append((touched, covered))
+    for _, kind, some, every in seen.marked:
+        of[kind].append((some, every))
     rows = []
     for kind, pairs in sorted(of.items(), key=lambda pair: (-len(pair[1]), pair[0])):
         touched, covered = (sum(pair[i] for pair in pairs) for i in (0, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from closeloop.domain.taxonomy import UNKNOWN
 from closeloop.stats.intervals import Interval
 from closeloop.stats.reliability import Bin
 
@@ -147,9 +149,13 @@ class Report:
 
 
 def confusion_of(labels: Sequence[str], answers: Sequence[str]) -> Confusion:
-    """Return the confusion of labels and answers; columns are the labels, then other answers."""
+    """Return the confusion of labels and answers.
+
+    Columns are the labels, then other answers, the most frequent first, "unknown" last.
+    """
     names = sorted(set(labels))
-    others = sorted(set(answers) - set(names))
+    given = Counter(answers)
+    others = sorted(given.keys() - set(names), key=lambda x: (x == UNKNOWN, -given[x], x))
     columns = [*names, *others]
     place = {name: i for i, name in enumerate(columns)}
     counts = np.zeros((len(names), len(columns)), np.int64)

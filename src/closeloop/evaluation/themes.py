@@ -130,8 +130,7 @@ class _Measured:
                     right[sure],
                     seed=seed,
                     progress=trial.progress,
-                    meaning="mean gap between theme confidence and the share of its theme's "
-                    "main label; uncalibrated until people have judged 100 pairs",
+                    meaning="mean gap between theme confidence and the share with the main label",
                 ),
             ),
             listings=(self._by_label(), self._by_theme(majority)),
@@ -176,7 +175,7 @@ class _Measured:
         intervals = halves(count, measure, seed=seed, on_draw=trial.progress.advance)
         trial.progress.finish()
         meanings = (
-            ("V-measure", "harmonic mean of the two below the next"),
+            ("V-measure", "harmonic mean of homogeneity and completeness"),
             ("adjusted Rand index", "pairs on which themes and labels agree, beyond chance"),
             ("homogeneity", "1: a theme holds one label only"),
             ("completeness", "1: a label lies in one theme only"),
@@ -198,7 +197,7 @@ class _Measured:
                 hits / themed if themed else None,
                 wilson(hits, themed),
                 themed,
-                "texts with a theme whose label is their theme's most frequent one",
+                "texts whose label is their theme's most frequent one",
             ),
             Figure("themes found", float(self.found.max(initial=-1) + 1), whole=True),
             Figure("labels", float(len(self.names)), whole=True),
@@ -267,7 +266,7 @@ class _Measured:
         )
 
     def _notes(self) -> tuple[str, ...]:
-        notes = []
+        notes = ["theme confidence is uncalibrated here: that takes 100 pairs judged by people"]
         if self.no_complaints is not None:
             notes.append(f"{self.no_complaints:,} texts are no complaints to enrich: no theme")
         if self.duplicates.any():

@@ -134,7 +134,7 @@ class Trial:
 
     def answers(self, table: Table, columns: Sequence[str]) -> pa.Table:
         """Return a table's columns with `row`, in the order of the labelled rows."""
-        found = self.rows(table, ["feedback_id", *columns])
+        found = self.rows(table, list(dict.fromkeys(("feedback_id", *columns))))
         place = pc.index_in(found.column("feedback_id"), value_set=self.ids)
         found = found.append_column(ROW, place.cast(pa.int64()))
         return found.take(pc.sort_indices(found, [(ROW, "ascending")]))
