@@ -168,8 +168,8 @@ def _confusion(matrix: Confusion) -> _Part:
     cell = float(min(most, room / max(len(columns), 1)))
     body = [_label(0, 12, "Label (rows) and answer (columns)", size=14, weight=600)]
     cut = len(matrix.labels) - len(rows)
-    if cut > 0:
-        body.append(_label(0, 30, f"the {len(rows)} most frequent labels; {cut} more", colour=SOFT))
+    shown = f" of the {len(rows)} most frequent labels; {cut} more are not drawn" if cut else ""
+    body.append(_label(0, 30, f"per cent of each row{shown}", colour=SOFT))
     for place, column in enumerate(columns):
         x = left + cell * (place + 0.5) + 4
         body.append(
@@ -218,7 +218,7 @@ def _cell(x: float, y: float, size: float, count: int, share: float, *, right: b
     edge = f"stroke='{INK}' stroke-width='1'" if right else f"stroke='{LINE}' stroke-width='.5'"
     ink = "#ffffff" if shade > 0.62 else INK
     number = _label(x + size / 2, y + size / 2 + 3.5, f"{100 * share:.0f}", anchor="middle",
-                    size=10, colour=ink) if count and size >= 20 else ""  # fmt: skip
+                    size=10, colour=ink) if share >= 0.005 and size >= 20 else ""  # fmt: skip
     return (
         f"<rect x='{x:.1f}' y='{y:.1f}' width='{size:.1f}' height='{size:.1f}' fill='{FILL}' "
         f"fill-opacity='{shade:.3f}' {edge}><title>{count:,} ({share:.1%})</title></rect>{number}"

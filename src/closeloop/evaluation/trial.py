@@ -23,7 +23,7 @@ from closeloop.text.pii import masker_version
 
 SOURCE = "labelled"
 FIRST = datetime(2024, 1, 1, tzinfo=UTC)
-"""The time of texts that come without one: they are all of the same moment."""
+"""The time of texts that come without one: a microsecond apart, in the order of the file."""
 PASS_EVERY = timedelta(days=1)
 ROW = "row"
 
@@ -91,7 +91,7 @@ class Trial:
             "author": part.column("author"),
             "rating": stars,
             "product": part.column("product"),
-            "event_time": pc.fill_null(part.column("time"), pa.scalar(FIRST, TIME)),
+            "event_time": pc.coalesce(part.column("time"), _in_order(chosen)),
             "ingested_at": now,
             "file": pa.repeat(self.labelled.file, count),
             "line": part.column("line"),
@@ -146,6 +146,10 @@ class Trial:
     def left_out(self) -> Labelled:
         """Return the labelled rows with what refine refused counted."""
         return replace(self.labelled, left_out=self.labelled.left_out + self.refused())
+
+
+def _in_order(rows: Ints) -> pa.Array:
+    return pa.array(int(FIRST.timestamp() * 1e6) + rows, pa.int64()).cast(TIME)
 
 
 def _ids(count: int) -> pa.Array:
