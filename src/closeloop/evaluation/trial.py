@@ -29,6 +29,8 @@ ROW = "row"
 
 Ints = npt.NDArray[np.int64]
 
+SILENT = frozenset({enrich.NAME, theme.NAME})
+"""Stages that show no progress of their own."""
 STAGES = {stage.NAME: stage.run for stage in (refine, embed, enrich, theme)}
 
 
@@ -103,8 +105,12 @@ class Trial:
         """Run stages over what is new; return what they counted."""
         counts: dict[str, int] = {}
         for name in names:
+            if name in SILENT:
+                self.progress.start(name, unit="texts")
             with self._runner.step(name, now=self.now) as step:
                 STAGES[name](step)
+            if name in SILENT:
+                self.progress.finish()
             counts |= step.counts
         return counts
 
