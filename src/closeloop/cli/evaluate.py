@@ -114,16 +114,22 @@ MAP = click.option(
 @_asked("time", "product", "rating")
 @click.option("--passes", type=click.IntRange(min=1), default=1, show_default=True,
               help="Let the texts arrive in so many passes, a day apart.")  # fmt: skip
+@click.option("--shuffle", is_flag=True, help="Let them arrive in a drawn order.")
 @click.option(
     "--complaints-only", is_flag=True, help="Leave out what a run takes for no complaint."
 )
-def themes(asked: Asked, passes: int, complaints_only: bool) -> None:
+def themes(asked: Asked, passes: int, shuffle: bool, complaints_only: bool) -> None:
     """Compare themes with labelled groups: V-measure, adjusted Rand index, share left out."""
     from closeloop.evaluation.themes import evaluate_themes
 
     def measure(runner: Runner, labelled: Labelled, seed: int) -> Report:
         return evaluate_themes(
-            runner, labelled, complaints_only=complaints_only, passes=passes, seed=seed
+            runner,
+            labelled,
+            complaints_only=complaints_only,
+            passes=passes,
+            seed=seed,
+            shuffle=shuffle,
         )
 
     _evaluate(asked, measure, with_learned=complaints_only)

@@ -15,7 +15,7 @@ from closeloop.ports import Progress
 from closeloop.runner import Runner
 from closeloop.stages import refine
 from closeloop.stats.agreement import PairAgreement, pair_agreement
-from closeloop.stats.intervals import Interval, bootstrap, draws_of
+from closeloop.stats.intervals import Interval, bootstrap, draws_of, unless_certain
 from closeloop.tables import FEEDBACK
 from closeloop.text.duplicates import comparable, eligible
 from closeloop.text.pii import masker_version
@@ -100,8 +100,11 @@ def _figures(
     name: str, truth: Ints, found: Ints, *, seed: int, progress: Progress
 ) -> tuple[Figure, Figure]:
     pairs = pair_agreement(truth, found)
+    right = pairs.right.sum()
+    told, there = right + pairs.wrong.sum(), right + pairs.missed.sum()
     precision, recall = _intervals(pairs, seed=seed, progress=progress)
-    told, there = pairs.right.sum() + pairs.wrong.sum(), pairs.right.sum() + pairs.missed.sum()
+    precision = unless_certain(precision, right, told)
+    recall = unless_certain(recall, right, there)
     return (
         Figure(
             f"precision, {name}",

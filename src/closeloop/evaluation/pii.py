@@ -18,7 +18,7 @@ from closeloop.evaluation.report import Confusion, Figure, Listing, Report
 from closeloop.evaluation.trial import ROW, Trial
 from closeloop.runner import Runner
 from closeloop.stages import refine
-from closeloop.stats.intervals import bootstrap, draws_of, wilson
+from closeloop.stats.intervals import bootstrap, draws_of, unless_certain, wilson
 from closeloop.tables import FEEDBACK
 from closeloop.text.clean import clean
 from closeloop.text.pii import Masker, masker_version
@@ -171,33 +171,33 @@ _SCHEMA = pa.schema(
 def _figures(trial: Trial, seen: _Seen, *, seed: int) -> tuple[Figure, ...]:
     texts = len(seen.lines)
     counts = np.zeros((texts, 5))
-    for row, _, some, every in seen.marked:
-        counts[row, :3] += (1, some, every)
-    for row, _, needed in seen.masks:
-        counts[row, 3:] += (1, needed)
+    for row, _, touches, covers in seen.marked:
+        counts[row, :3] += (1, touches, covers)
+    for row, _, true in seen.masks:
+        counts[row, 3:] += (1, true)
 
     def measure(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        marked, touched, covered, masks, true = counts[rows].sum(axis=0)
-        nothing = float("nan")
-        return np.array(
-            [
-                touched / marked if marked else nothing,
-                covered / marked if marked else nothing,
-                true / masks if masks else nothing,
-            ]
-        )
+        sums = counts[rows].sum(axis=0)
+        with np.errstate(invalid="ignore"):
+            return np.array([sums[1] / sums[0], sums[2] / sums[0], sums[4] / sums[3]])
 
     # Stretches of one text stand together: texts are drawn, not stretches.
     trial.progress.start("intervals", total=draws_of(texts), unit="draws")
     intervals = bootstrap(texts, measure, seed=seed, on_draw=trial.progress.advance)
     trial.progress.finish()
+    marked, some, every, masks, needed = (int(n) for n in counts.sum(axis=0))
+    intervals = [
+        unless_certain(drawn, hits, of)
+        for drawn, hits, of in zip(
+            intervals, (some, every, needed), (marked, marked, masks), strict=True
+        )
+    ]
     values = [None if np.isnan(v) else float(v) for v in measure(np.arange(texts))]
-    marks, masks = len(seen.marked), len(seen.masks)
-    false = masks - int(counts[:, 4].sum())
+    false = masks - needed
     with_false = int((counts[:, 3] > counts[:, 4]).sum())
     return (
-        Figure("recall, touched", values[0], intervals[0], marks, "any of the stretch is hidden"),
-        Figure("recall, covered", values[1], intervals[1], marks, "all of the stretch is hidden"),
+        Figure("recall, touched", values[0], intervals[0], marked, "any of the stretch is hidden"),
+        Figure("recall, covered", values[1], intervals[1], marked, "all of the stretch is hidden"),
         Figure("precision", values[2], intervals[2], masks, "masks that touch a marked stretch"),
         Figure(
             "false masks", float(false), of=masks, meaning="masks of nothing marked", whole=True

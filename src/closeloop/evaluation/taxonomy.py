@@ -116,7 +116,7 @@ def _report(judged: _Judged, found: pa.Table, texts: pa.Table, *, seed: int) -> 
                 right[named],
                 seed=seed,
                 progress=trial.progress,
-                meaning="mean gap between confidence and share right, among the named",
+                meaning="mean gap between confidence and share right of the named",
             ),
         ),
         listings=(per_class(matrix, title="By label"),),

@@ -27,13 +27,20 @@ Flags = npt.NDArray[np.bool_]
 
 
 def evaluate_themes(
-    runner: Runner, labelled: Labelled, *, complaints_only: bool, passes: int, seed: int
+    runner: Runner,
+    labelled: Labelled,
+    *,
+    complaints_only: bool,
+    passes: int,
+    seed: int,
+    shuffle: bool = False,
 ) -> Report:
     """Return how far the themes that a run makes are the labelled groups.
 
     Every text is taken for a complaint, unless `complaints_only` lets enrich decide, as a run does.
-    In more than one pass the texts arrive in the order of the file, a day's pass after another: the
-    first are clustered, later ones go to the themes that are there. A duplicate has the theme of
+    In more than one pass the texts arrive by their times (else in the order of the file, or in a
+    drawn order with `shuffle`), a day's pass after another: the first are clustered, later ones go
+    to the themes that are there. A duplicate has the theme of
     the text that it repeats; a text without a theme counts as a group of its own. Raises UsageError
     where there are too few texts for themes.
     """
@@ -44,7 +51,7 @@ def evaluate_themes(
             hint="give more texts, or set themes.min_texts in the workspace's closeloop.yaml",
         )
     trial = Trial(runner, labelled)
-    for part in np.array_split(np.arange(labelled.rows.num_rows), passes):
+    for part in np.array_split(_arrival(labelled, shuffle=shuffle, seed=seed), passes):
         trial.take_in(part)
         trial.run(refine.NAME, embed.NAME)
         if complaints_only:
@@ -54,6 +61,14 @@ def evaluate_themes(
         trial.run(theme.NAME)
         trial.next_pass()
     return _Measured.of(trial, complaints_only=complaints_only).report(trial, seed=seed)
+
+
+def _arrival(labelled: Labelled, *, shuffle: bool, seed: int) -> Ints:
+    """Return the positions of the texts in the order in which they arrive."""
+    if shuffle:
+        return np.random.default_rng(seed).permutation(labelled.rows.num_rows)
+    times = pc.fill_null(labelled.rows.column("time").cast(pa.int64()), 0)
+    return np.argsort(np.asarray(times, np.int64), kind="stable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +145,7 @@ class _Measured:
                     right[sure],
                     seed=seed,
                     progress=trial.progress,
-                    meaning="mean gap between theme confidence and the share with the main label",
+                    meaning="mean gap between confidence and share of the main label",
                 ),
             ),
             listings=(self._by_label(), self._by_theme(majority)),

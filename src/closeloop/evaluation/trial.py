@@ -23,7 +23,9 @@ from closeloop.text.pii import masker_version
 
 SOURCE = "labelled"
 FIRST = datetime(2024, 1, 1, tzinfo=UTC)
-"""The time of texts that come without one: a microsecond apart, in the order of the file."""
+"""The time of texts that come without one: a microsecond apart, in the order of arrival."""
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+AN_HOUR = timedelta(hours=1)
 PASS_EVERY = timedelta(days=1)
 ROW = "row"
 
@@ -47,7 +49,7 @@ class Trial:
         self.ids = _ids(labelled.rows.num_rows)
         times = labelled.rows.column("time")
         newest = pc.max(times).as_py()
-        self.now = (newest or FIRST) + timedelta(hours=1)
+        self.now = (newest or FIRST) + AN_HOUR
 
     @property
     def config(self) -> Configuration:
@@ -93,13 +95,18 @@ class Trial:
             "author": part.column("author"),
             "rating": stars,
             "product": part.column("product"),
-            "event_time": pc.coalesce(part.column("time"), _in_order(chosen)),
+            "event_time": pc.coalesce(part.column("time"), self._in_order(count)),
             "ingested_at": now,
             "file": pa.repeat(self.labelled.file, count),
             "line": part.column("line"),
         }
         with self._runner.step("ingest", now=self.now) as step:
             step.append(BRONZE_FEEDBACK, BRONZE_FEEDBACK.conform(pa.table(table)))
+
+    def _in_order(self, count: int) -> pa.Array:
+        """Return times in the order of arrival, on the day of the pass."""
+        start = (self.now - AN_HOUR - EPOCH) // timedelta(microseconds=1)
+        return pa.array(start + np.arange(count), pa.int64()).cast(TIME)
 
     def run(self, *names: str) -> dict[str, int]:
         """Run stages over what is new; return what they counted."""
@@ -152,10 +159,6 @@ class Trial:
     def left_out(self) -> Labelled:
         """Return the labelled rows with what refine refused counted."""
         return replace(self.labelled, left_out=self.labelled.left_out + self.refused())
-
-
-def _in_order(rows: Ints) -> pa.Array:
-    return pa.array(int(FIRST.timestamp() * 1e6) + rows, pa.int64()).cast(TIME)
 
 
 def _ids(count: int) -> pa.Array:

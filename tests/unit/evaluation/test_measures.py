@@ -18,7 +18,7 @@ from closeloop.evaluation.sentiment import evaluate_sentiment
 from closeloop.evaluation.taxonomy import evaluate_taxonomy
 from closeloop.evaluation.themes import evaluate_themes
 from closeloop.testing.configuration import example_configuration
-from tests.unit.evaluation.trials import labelled, memory_runner
+from tests.unit.evaluation.trials import jsonl, labelled, memory_runner, read
 
 TOPICS = {
     "card_lost": ["my", "plastic", "card", "vanished", "somewhere", "lost", "stolen", "replace"],
@@ -66,6 +66,29 @@ def test_in_passes_a_theme_keeps_its_id_and_later_texts_join_it(tmp_path: Path) 
         )
     themes = report.predictions.column("theme_id").to_pylist()
     assert set(filter(None, themes[80:])) & set(filter(None, themes[:40]))
+
+
+def test_texts_arrive_by_their_times_or_in_a_drawn_order(tmp_path: Path) -> None:
+    rows = [
+        {"text": text, "label": label, "at": f"2024-01-{31 - i // 4:02}"}
+        for i, (text, label) in enumerate(sorted(issues(40), key=lambda row: row[1]))
+    ]
+    themes = {}
+    for columns, shuffle in (({}, False), ({"time": "at"}, False), ({}, True)):
+        with memory_runner() as runner:
+            report = evaluate_themes(
+                runner,
+                read(jsonl(tmp_path / "rows.jsonl", rows), **columns),
+                complaints_only=False,
+                passes=3,
+                seed=7,
+                shuffle=shuffle,
+            )
+        held = report.predictions.column("theme_id").to_pylist()
+        themes[bool(columns), shuffle] = [t is not None for t in held]
+    # The first pass founds the themes, and in the file's order it holds the first label only.
+    assert themes[False, False] != themes[True, False]
+    assert themes[False, True] != themes[False, False]
 
 
 def test_a_run_s_own_gate_leaves_praise_without_a_theme(tmp_path: Path) -> None:

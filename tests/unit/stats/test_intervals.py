@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from closeloop.stats.agreement import group_agreement
-from closeloop.stats.intervals import FEWEST_DRAWS, MOST_DRAWS, bootstrap, draws_of, halves, wilson
+from closeloop.stats.intervals import (
+    FEWEST_DRAWS,
+    MOST_DRAWS,
+    Interval,
+    bootstrap,
+    draws_of,
+    halves,
+    unless_certain,
+    wilson,
+)
 
 
 def test_wilson_of_known_cases() -> None:
@@ -69,3 +78,8 @@ def test_halves_are_as_wide_as_new_samples_vary() -> None:
     (interval,) = halves(600, lambda rows: measure(truth[rows], found[rows]), seed=1)
     assert (interval.high - interval.low) / (2 * 1.96) == pytest.approx(spread, rel=0.35)
     assert interval.low < measure(truth, found)[0] < interval.high
+
+
+def test_what_was_never_wrong_is_not_certain() -> None:
+    assert unless_certain(Interval(1.0, 1.0), 20, 20) == wilson(20, 20)
+    assert unless_certain(Interval(0.8, 0.9), 17, 20) == Interval(0.8, 0.9)
