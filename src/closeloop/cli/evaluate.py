@@ -60,7 +60,7 @@ class Asked:
 def _asked(*optional: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Add what all kinds are asked, and the columns that this kind can use; hand it on as `asked`."""
     hints = {
-        "time": "Column of times (default: all texts are of one moment).",
+        "time": "Column of times (default: a microsecond apart, in the order of the file).",
         "product": "Column of products (default: all texts are of one).",
         "author": "Column of authors.",
         "rating": "Column of stars, as evidence beside the text.",
@@ -110,7 +110,7 @@ MAP = click.option(
 )
 
 
-@evaluate.command("themes")
+@evaluate.command("themes", short_help="Themes against labelled issues.")
 @_asked("time", "product", "rating")
 @click.option("--passes", type=click.IntRange(min=1), default=1, show_default=True,
               help="Let the texts arrive in so many passes, a day apart.")  # fmt: skip
@@ -135,7 +135,7 @@ def themes(asked: Asked, passes: int, shuffle: bool, complaints_only: bool) -> N
     _evaluate(asked, measure, with_learned=complaints_only)
 
 
-@evaluate.command("taxonomy")
+@evaluate.command("taxonomy", short_help="Categories against labels.")
 @_asked("time", "product", "rating")
 @MAP
 @click.option("--examples-per-label", type=click.IntRange(min=1), default=None,
@@ -164,7 +164,7 @@ def taxonomy(asked: Asked, maps: tuple[str, ...], examples_per_label: int | None
     _evaluate(asked, measure, with_learned=examples_per_label is None)
 
 
-@evaluate.command("sentiment")
+@evaluate.command("sentiment", short_help="Tone against labels or stars.")
 @_asked("time", "product")
 @MAP
 @click.option("--learn-share", type=click.FloatRange(0, 1, max_open=True), default=0.0,
@@ -184,7 +184,7 @@ def sentiment(asked: Asked, maps: tuple[str, ...], learn_share: float) -> None:
     _evaluate(asked, measure, with_learned=not learn_share)
 
 
-@evaluate.command("language")
+@evaluate.command("language", short_help="Languages against labelled tags.")
 @_asked()
 def language(asked: Asked) -> None:
     """Compare languages with labels such as en, pt-BR or hi-Latn: right, wrong, unknown."""
@@ -193,7 +193,7 @@ def language(asked: Asked) -> None:
     _evaluate(asked, lambda runner, labelled, _: evaluate_language(runner, labelled))
 
 
-@evaluate.command("pii")
+@evaluate.command("pii", short_help="Masks against marked stretches.")
 @_asked()
 def pii(asked: Asked) -> None:
     """Compare masks with marked stretches: --label is a JSON list of {start, end, type}."""
@@ -202,7 +202,7 @@ def pii(asked: Asked) -> None:
     _evaluate(asked, lambda runner, labelled, seed: evaluate_pii(runner, labelled, seed=seed))
 
 
-@evaluate.command("duplicates")
+@evaluate.command("duplicates", short_help="Copies against labelled groups.")
 @_asked("time", "product", "author")
 def duplicates(asked: Asked) -> None:
     """Compare duplicates with labelled groups of copies, pair by pair."""

@@ -80,6 +80,23 @@ def test_a_workspace_gives_its_masking_rules_and_is_not_changed(nowhere: Path) -
     assert not (workspace.folder / "lake").exists()
 
 
+def test_a_trial_starts_with_what_is_named_and_keeps_nothing(nowhere: Path) -> None:
+    workspace = example_workspace(nowhere / "shop")
+    with workspace.step("enrich") as step:
+        step.put_state("head", b"learned")
+        step.put_state("other", b"not asked for")
+    with (
+        workspace.trial(learned=("head",)) as runner,
+        runner.step("enrich", now=workspace.now()) as step,
+    ):
+        assert step.state("head") == b"learned"
+        assert step.state("other") is None
+        step.put_state("head", b"changed")
+    with workspace.step("enrich") as step:
+        assert step.state("head") == b"learned"
+    workspace.close()
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "said"),
     [
