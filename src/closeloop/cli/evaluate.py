@@ -1,7 +1,8 @@
-"""`closeloop evaluate`: measures closeloop on a labelled file, by the stages that a run goes through."""
+"""`closeloop evaluate`: measures closeloop on a labelled file, by the stages of a run."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import sys
 import tempfile
@@ -58,7 +59,7 @@ class Asked:
 
 
 def _asked(*optional: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Add what all kinds are asked, and the columns that this kind can use; hand it on as `asked`."""
+    """Add what all kinds are asked, and the columns of this kind; hand it on as `asked`."""
     hints = {
         "time": "Column of times (default: a microsecond apart, in the order of the file).",
         "product": "Column of products (default: all texts are of one).",
@@ -91,9 +92,8 @@ def _asked(*optional: str) -> Callable[[Callable[..., None]], Callable[..., None
             own = {n: given.pop(n) for n in names}
             command(Asked(optional=columns, **own), **given)
 
-        asked.__name__, asked.__doc__ = command.__name__, command.__doc__
-        asked.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
-        result: Callable[..., None] = asked
+        # With the options that the command has already: click keeps them on the function.
+        result: Callable[..., None] = functools.update_wrapper(asked, command)
         for option in reversed(options):
             result = option(result)
         return result
@@ -138,8 +138,12 @@ def themes(asked: Asked, passes: int, shuffle: bool, complaints_only: bool) -> N
 @evaluate.command("taxonomy", short_help="Categories against labels.")
 @_asked("time", "product", "rating")
 @MAP
-@click.option("--examples-per-label", type=click.IntRange(min=1), default=None,
-              help="Learn a taxonomy from so many texts of each label, and judge the others.")  # fmt: skip
+@click.option(
+    "--examples-per-label",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Learn a taxonomy from so many texts of each label, and judge the others.",
+)
 def taxonomy(asked: Asked, maps: tuple[str, ...], examples_per_label: int | None) -> None:
     """Compare categories with labels: F1, accuracy, per class, unknown, calibration.
 
@@ -286,7 +290,7 @@ def _seen_before(workspace: Workspace, report: Report) -> Report:
 
 
 def _key(file: Path) -> bytes:
-    """Return a key of this file's own: the same tokens each time, and none that others can guess."""
+    """Return a key of this file's own: the same tokens each time, none that others can guess."""
     with file.open("rb") as data:
         return hashlib.file_digest(data, "sha256").digest()
 

@@ -1,1 +1,1 @@
-"""Measures closeloop on a labelled file: the stages of a run over tables in memory, then figures."""
+"""Measures closeloop on a labelled file: the stages of a run, then figures."""

@@ -28,7 +28,8 @@ def evaluate_duplicates(runner: Runner, labelled: Labelled, *, seed: int) -> Rep
     """Return which pairs of labelled copies are found, and which found pairs are none.
 
     Texts with the same label are copies; a text without one is left out, so an original without
-    copies needs a label of its own. Refine compares texts within 14 days; without times all are. Raises UsageError where no two texts share a label.
+    copies needs a label of its own. Refine compares texts within 14 days; without times all are.
+    Raises UsageError where no two texts share a label.
     """
     trial = Trial(runner, labelled)
     trial.take_in()

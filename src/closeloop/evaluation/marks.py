@@ -1,4 +1,4 @@
-"""Stretches of personal data that people marked, and those that masking hid, in one text's terms."""
+"""Stretches of personal data: those that people marked, and those that masking hid."""
 
 from __future__ import annotations
 

@@ -59,7 +59,8 @@ def as_html(report: Report) -> str:
         f"<title>closeloop evaluate {_text(report.what, 40)}</title><style>"
         "body{font:14px system-ui,sans-serif;max-width:860px;margin:24px auto;color:#1b1f24}"
         "table{border-collapse:collapse}td,th{padding:3px 12px 3px 0;text-align:left;"
-        "border-bottom:1px solid #d5d9df}td+td{font-variant-numeric:tabular-nums}svg{max-width:100%}"
+        "border-bottom:1px solid #d5d9df}td+td{font-variant-numeric:tabular-nums}"
+        "svg{max-width:100%}"
         f"</style></head><body>{as_svg(report)}{tables}"
         f"{f'<h2>Left out</h2><ul>{left}</ul>' if left else ''}"
         f"<h2>Made with</h2><ul>{made}{notes}</ul></body></html>\n"
@@ -269,7 +270,7 @@ def _line(
 
 
 def _text(value: object, most: int) -> str:
-    """Return text for XML: shortened, escaped, without characters that XML or a reader can't take."""
+    """Return text for XML: shortened, escaped, without characters that XML can't take."""
     plain = "".join(c if c.isprintable() else " " for c in str(value))
     if len(plain) > most:
         plain = plain[: most - 1] + "…"

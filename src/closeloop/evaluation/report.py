@@ -1,4 +1,4 @@
-"""What an evaluation came to: figures with intervals, tables, confusion, reliability, predictions."""
+"""What an evaluation came to: figures, tables, confusion, reliability and every answer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure. `value` is None where nothing is there to measure; `of` how many items it is of."""
+    """One figure of so many items (`of`); `value` is None where there is nothing to measure."""
 
     name: str
     value: float | None

@@ -286,7 +286,7 @@ class _Measured:
             notes.append(f"{self.no_complaints:,} texts are no complaints to enrich: no theme")
         if self.duplicates.any():
             notes.append(
-                f"{int(self.duplicates.sum()):,} texts repeat an earlier one and count with its theme"
+                f"{int(self.duplicates.sum()):,} texts repeat another and count with its theme"
             )
         return tuple(notes)
 

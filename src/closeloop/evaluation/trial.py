@@ -1,4 +1,4 @@
-"""Runs the stages of a run over labelled texts, in tables in memory, and hands back their answers."""
+"""Runs the stages of a run over labelled texts, in tables in memory; hands back their answers."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def group_agreement(truth: Ints, found: Ints) -> GroupAgreement:
 
 
 def alone(found: Ints) -> Ints:
-    """Give each item without a group (below 0) one of its own, so that leaving out earns nothing."""
+    """Give each item without a group (below 0) one of its own: leaving out earns nothing."""
     result = np.asarray(found, np.int64).copy()
     none = result < 0
     result[none] = result.max(initial=-1) + 1 + np.arange(none.sum())

@@ -1,4 +1,4 @@
-"""A labelled file is read by the readers of ingest; what can't be used is counted with its reason."""
+"""A labelled file is read by ingest's readers; what can't be used is counted with its reason."""
 
 from __future__ import annotations
 
