@@ -24,13 +24,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bertopic_peer import peak_mb
 from closeloop.models.wiring import make_embedder
 from closeloop.stats import themes
+from closeloop.stats.agreement import group_agreement
 from closeloop.tables import ASSIGNMENT, THEME
 from theme_confidence import print_confidence
 from theme_feed import Feed, Ints, Vectors, groups_of, turns
@@ -48,24 +48,9 @@ HERE = Path(__file__).parent
 
 
 def agreement(truth: Ints, found: Ints) -> tuple[float, float]:
-    """Return V-measure (Rosenberg & Hirschberg 2007) and adjusted Rand index (Hubert & Arabie)."""
-    rows, columns = (np.unique(x, return_inverse=True)[1] for x in (truth, found))
-    table = np.zeros((int(rows.max()) + 1, int(columns.max()) + 1))
-    np.add.at(table, (rows, columns), 1.0)
-
-    def entropy(counts: npt.NDArray[np.float64]) -> float:
-        share = counts[counts > 0] / counts.sum()
-        return float(-(share * np.log(share)).sum())
-
-    one, other, both = (entropy(x) for x in (table.sum(1), table.sum(0), table.ravel()))
-    pure, whole = (one + other - both) / one, (one + other - both) / other
-
-    def pairs(counts: npt.NDArray[np.float64]) -> float:
-        return float((counts * (counts - 1) / 2).sum())
-
-    chance = pairs(table.sum(1)) * pairs(table.sum(0)) / pairs(np.array([table.sum()]))
-    most = (pairs(table.sum(1)) + pairs(table.sum(0))) / 2
-    return 2 * pure * whole / (pure + whole), (pairs(table) - chance) / (most - chance)
+    """Return V-measure and adjusted Rand index."""
+    measured = group_agreement(truth, found)
+    return measured.v_measure, measured.adjusted_rand
 
 
 def _line(name: str, truth: Ints, found: Ints, *, themes_held: int, note: str) -> None:

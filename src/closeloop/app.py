@@ -309,6 +309,36 @@ class Workspace:
         ledger.persist(heads=heads, as_of=plan.end, finished_at=self.clock.now())
         return reports
 
+    @contextmanager
+    def trial(
+        self, *, learned: Sequence[str] = (), token_key: bytes | None = None
+    ) -> Iterator[Runner]:
+        """Yield a runner over empty tables and an empty database in memory; nothing is kept.
+
+        `learned` names what steps of this workspace remember and the runner shall start with.
+        `token_key` takes the workspace's place, so that a folder that won't last gives the same
+        tokens each time.
+        """
+        from closeloop.engines.memory import MemoryEngine
+        from closeloop.runner import Runner
+        from closeloop.store.database import Database
+        from closeloop.store.memory_ledger import MemoryLedger
+        from closeloop.tables import STATE
+
+        services = self._services(MemoryEngine(keep=2))
+        if token_key is not None:
+            services.token_key = token_key
+        database = Database("sqlite://")
+        try:
+            runner = Runner(services=services, ledger=MemoryLedger(database), clock=self.clock)
+            if learned:
+                rows = self.committed(STATE, where=[("name", "in", sorted(learned))])
+                with runner.step("learned", now=self.now()) as step:
+                    step.append(STATE, rows)
+            yield runner
+        finally:
+            database.close()
+
     def _write_tables(self, engine: Engine, heads: dict[str, Head], lake: Path) -> dict[str, Head]:
         from closeloop.engines.local import LocalEngine
         from closeloop.ports import Transaction

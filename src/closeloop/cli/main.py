@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "query": ("closeloop.cli.query:query", "SQL over every table."),
     "erase": ("closeloop.cli.erase:erase", "Erase a person's feedback through every layer."),
     "simulate": ("closeloop.cli.simulate:simulate", "Make feedback with known truth."),
+    "evaluate": ("closeloop.cli.evaluate:evaluate", "Measure closeloop on a labelled file."),
     "models": ("closeloop.cli.models:models", "See and install the embedding model."),
     "doctor": (
         "closeloop.cli.doctor:doctor",
