@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,8 @@ SEGMENT_TEXTS = 2_048
 MAX_SEGMENTS = 48
 
 Hashes = npt.NDArray[np.void]
+Batches = Callable[[Sequence[str]], Iterable[list[int]]]
+"""Says which texts (rows, in order) are embedded and kept together."""
 
 
 class VectorCache:
@@ -128,13 +130,20 @@ class VectorCache:
 class CachedEmbedder:
     """An embedder that asks its model only for texts it has never seen.
 
-    Where all texts are known, the model is not loaded.
+    Where all texts are known, the model is not loaded. Vectors are kept batch by batch, so that a
+    run that is killed or fails pays for nothing twice; `batches` says what is one (2,048 texts).
     """
 
-    def __init__(self, embedder: Embedder, folder: Path) -> None:
+    def __init__(self, embedder: Embedder, folder: Path, *, batches: Batches | None = None) -> None:
         self._embedder = embedder
+        self._batches = batches or _segments
         place = re.sub(r"[^A-Za-z0-9.-]+", "_", embedder.model_id)
         self._cache = VectorCache(folder / place, dimensions=embedder.dimensions)
+
+    @property
+    def uncached(self) -> Embedder:
+        """The model itself, for a check that must reach it."""
+        return self._embedder
 
     @property
     def model_id(self) -> str:
@@ -152,14 +161,17 @@ class CachedEmbedder:
         vectors, known = self._cache.get(hashes)
         if progress is not None and known.any():
             progress.advance(int(known.sum()))
-        missing = np.flatnonzero(~known)
-        # Long texts take longer: sorting lets each segment run in batches of like length.
-        missing = np.array(sorted(missing.tolist(), key=lambda i: (len(texts[i]), i)), np.int64)
-        for start in range(0, len(missing), SEGMENT_TEXTS):
-            rows = missing[start : start + SEGMENT_TEXTS]
+        # Long texts take longer: sorting lets each batch hold texts of like length. Equal texts come
+        # to stand together and are embedded once.
+        missing = sorted(
+            np.flatnonzero(~known).tolist(), key=lambda i: (len(texts[i]), texts[i], i)
+        )
+        notes = None if progress is None else _NotesOnly(progress)
+        for batch in self._batches([texts[i] for i in missing]):
+            rows = np.array([missing[place] for place in batch], np.int64)
             wanted: dict[str, int] = {}
             places = [wanted.setdefault(texts[i], len(wanted)) for i in rows]
-            made = self._embedder.embed(list(wanted))
+            made = self._embedder.embed(list(wanted), progress=notes)
             vectors[rows] = made[places]
             self._cache.put(hashes[rows], vectors[rows])
             if progress is not None:
@@ -170,6 +182,31 @@ class CachedEmbedder:
         """Remove texts (xxh3-128, 32 hex digits each) from the cache; return how many there were."""
         digests = b"".join(bytes.fromhex(h) for h in sorted(set(text_hashes)))
         return self._cache.forget(np.frombuffer(digests, HASH))
+
+
+class _NotesOnly:
+    """Passes a model's notes on; what is done is counted by the cache."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def start(self, step: str, *, total: int | None = None, unit: str = "rows") -> None:
+        """Do nothing."""
+
+    def advance(self, count: int = 1) -> None:
+        """Do nothing."""
+
+    def note(self, text: str) -> None:
+        """Show the line."""
+        self._progress.note(text)
+
+    def finish(self) -> None:
+        """Do nothing."""
+
+
+def _segments(texts: Sequence[str]) -> Iterator[list[int]]:
+    for start in range(0, len(texts), SEGMENT_TEXTS):
+        yield list(range(start, min(start + SEGMENT_TEXTS, len(texts))))
 
 
 def _distinct(hashes: Hashes) -> tuple[Hashes, npt.NDArray[np.int64]]:

@@ -5,31 +5,47 @@ from __future__ import annotations
 from pathlib import Path
 
 from closeloop.errors import SettingsError, redact
-from closeloop.models.minilm import minilm, onnx_folder
+from closeloop.models.minilm import minilm
+from closeloop.models.onnx_folder import onnx_folder
+from closeloop.models.remote import RemoteModel, remote_embedder
 from closeloop.models.vector_cache import CachedEmbedder
+
+KINDS = ("minilm", "onnx", "azure_openai", "openai")
 
 
 def make_embedder(
-    *, kind: str, folder: str | None, threads: int | None, cache_folder: Path
+    *,
+    kind: str,
+    folder: str | None,
+    threads: int | None,
+    cache_folder: Path,
+    prefix: str = "",
+    remote: RemoteModel | None = None,
+    seed: int = 7,
 ) -> CachedEmbedder:
-    """Return the embedder behind its vector cache; the default model is loaded when first needed.
+    """Return the embedder behind its vector cache; the model is loaded or asked when first needed.
 
-    `kind` is "minilm" (published weights) or "onnx" (a folder with model.onnx and tokenizer.json);
-    a folder takes the default model's place. Raises SettingsError for another kind or a missing
-    folder name, ModelMissingError where the folder lacks a file.
+    `kind` is "minilm" (published weights), "onnx" (a folder with model.onnx and tokenizer.json),
+    "azure_openai" or "openai" (`remote`; any compatible server). For minilm a folder takes the
+    default model's place. Raises SettingsError for another kind or what is missing in closeloop.yaml,
+    ModelMissingError where the folder lacks a file.
     """
-    if kind not in ("minilm", "onnx"):
+    if kind not in KINDS:
         raise SettingsError(
             f"closeloop.yaml: embedder.kind {redact(kind)!r} is not known",
-            hint="use minilm, or onnx with embedder.folder",
+            hint=f"use one of {', '.join(KINDS)}",
         )
+    if kind in ("azure_openai", "openai"):
+        chosen = remote_embedder(remote or RemoteModel(), azure=kind == "azure_openai", seed=seed)
+        # What one request has paid for is kept before the next is sent.
+        return CachedEmbedder(chosen, cache_folder, batches=chosen.batches)
     if kind == "onnx" and folder is None:
         raise SettingsError(
             "closeloop.yaml: embedder.kind is onnx, but embedder.folder is not set",
             hint="name a folder that holds model.onnx and tokenizer.json",
         )
     if folder is not None:
-        chosen = onnx_folder(Path(folder).expanduser(), threads=threads)
+        local = onnx_folder(Path(folder).expanduser(), threads=threads, prefix=prefix)
     else:
-        chosen = minilm(threads=threads, memory=cache_folder / "checked.json")
-    return CachedEmbedder(chosen, cache_folder)
+        local = minilm(threads=threads, memory=cache_folder / "checked.json")
+    return CachedEmbedder(local, cache_folder)
