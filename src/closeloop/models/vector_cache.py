@@ -35,7 +35,7 @@ class VectorCache:
     """
 
     def __init__(self, folder: Path, *, dimensions: int) -> None:
-        self._folder = folder
+        self.folder = folder
         self._dimensions = dimensions
         self._index: Hashes | None = None
         self._places: npt.NDArray[np.int64] = np.empty((0, 2), np.int64)
@@ -82,7 +82,7 @@ class VectorCache:
         return len(_distinct(hashes[known])[0])
 
     def _load(self) -> None:
-        self._segments = sorted(self._folder.glob("*.seg")) if self._folder.is_dir() else []
+        self._segments = sorted(self.folder.glob("*.seg")) if self.folder.is_dir() else []
         self._vectors, indexes, places = [], [], []
         for path in list(self._segments):
             held = _read(path, self._dimensions)
@@ -111,12 +111,12 @@ class VectorCache:
                 path.unlink(missing_ok=True)
 
     def _write(self, hashes: Hashes, vectors: Vectors) -> Path:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         body = hashes.tobytes() + vectors.tobytes()
         # Named by content: the same texts again (after a kill, or by two runs) are one file.
         name = xxhash.xxh3_64_hexdigest(body)
-        path = self._folder / f"{name}.seg"
-        partial = self._folder / f"{name}.{os.getpid()}.partial"
+        path = self.folder / f"{name}.seg"
+        partial = self.folder / f"{name}.{os.getpid()}.partial"
         with partial.open("wb") as file:
             file.write(HEADER.pack(MAGIC, len(hashes), self._dimensions) + body)
             file.flush()
@@ -138,6 +138,7 @@ class CachedEmbedder:
         self._embedder = embedder
         self._batches = batches or _segments
         place = re.sub(r"[^A-Za-z0-9.-]+", "_", embedder.model_id)
+        self._root = folder
         self._cache = VectorCache(folder / place, dimensions=embedder.dimensions)
 
     @property
@@ -179,9 +180,22 @@ class CachedEmbedder:
         return vectors
 
     def forget(self, text_hashes: Iterable[str]) -> int:
-        """Remove texts (xxh3-128, 32 hex digits each) from the cache; return how many there were."""
+        """Remove texts (xxh3-128, 32 hex digits each), also what earlier models made of them.
+
+        Returns how many vectors there were.
+        """
         digests = b"".join(bytes.fromhex(h) for h in sorted(set(text_hashes)))
-        return self._cache.forget(np.frombuffer(digests, HASH))
+        hashes = np.frombuffer(digests, HASH)
+        return self._cache.forget(hashes) + sum(
+            cache.forget(hashes) for cache in self._of_other_models()
+        )
+
+    def _of_other_models(self) -> Iterator[VectorCache]:
+        folders = sorted({path.parent for path in self._root.glob("*/*.seg")})
+        for folder in folders:
+            widths = {_width(path) for path in folder.glob("*.seg")} - {None}
+            if folder != self._cache.folder:
+                yield from (VectorCache(folder, dimensions=w) for w in sorted(filter(None, widths)))
 
 
 class _NotesOnly:
@@ -234,6 +248,13 @@ def _read(path: Path, dimensions: int) -> tuple[Hashes, Vectors] | None:
         hashes = np.frombuffer(file.read(count * HASH.itemsize), HASH)
     start = HEADER.size + count * HASH.itemsize
     return hashes, np.memmap(path, np.float32, "r", offset=start, shape=(count, width))
+
+
+def _width(path: Path) -> int | None:
+    """Return the dimensions that a segment states; None where it is none."""
+    with path.open("rb") as file:
+        head = file.read(HEADER.size)
+    return HEADER.unpack(head)[2] if len(head) == HEADER.size and head[:4] == MAGIC else None
 
 
 def hashes_of(texts: Sequence[str]) -> Hashes:
