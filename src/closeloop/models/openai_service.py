@@ -157,7 +157,11 @@ def service_url(endpoint: str, *, azure: bool) -> str:
     Azure: with or without /openai/v1 at its end. Raises SettingsError for an address that is not
     https (http is taken for this machine only), or that holds a user, a query or a fragment.
     """
-    parts = urlsplit(endpoint.strip())
+    try:
+        parts = urlsplit(endpoint.strip())
+        _ = parts.port
+    except ValueError:
+        parts = urlsplit("")
     host = parts.hostname or ""
     shown = redact(f"{parts.scheme}://{host}", keep=80)
     if parts.username or parts.password or parts.query or parts.fragment:

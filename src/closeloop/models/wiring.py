@@ -7,8 +7,10 @@ from pathlib import Path
 from closeloop.errors import SettingsError, redact
 from closeloop.models.minilm import minilm
 from closeloop.models.onnx_folder import onnx_folder
+from closeloop.models.openai_embedder import OpenAIEmbedder
 from closeloop.models.remote import RemoteModel, remote_embedder
 from closeloop.models.vector_cache import CachedEmbedder
+from closeloop.ports import Embedder
 
 KINDS = ("minilm", "onnx", "azure_openai", "openai")
 
@@ -49,3 +51,14 @@ def make_embedder(
     else:
         local = minilm(threads=threads, memory=cache_folder / "checked.json")
     return CachedEmbedder(local, cache_folder)
+
+
+def without_cache(embedder: Embedder) -> Embedder:
+    """Return the model behind the vector cache, for a check that must reach it."""
+    return embedder.uncached if isinstance(embedder, CachedEmbedder) else embedder
+
+
+def served_at(embedder: Embedder) -> str | None:
+    """Return the host that serves the model; None where it runs on this machine."""
+    model = without_cache(embedder)
+    return model.place if isinstance(model, OpenAIEmbedder) else None

@@ -46,7 +46,7 @@ class Models:
 def run(context: StepContext) -> None:
     """Write silver.enrichment for new revisions; a changed taxonomy classifies all rows anew."""
     rows = context.new_rows(FEEDBACK, columns=list(COLUMNS))
-    vectors = context.new_rows(EMBEDDING, columns=["feedback_id", "revision", "vector"])
+    vectors = context.new_rows(EMBEDDING, columns=["feedback_id", "revision", "model", "vector"])
     held = context.state(CATEGORY)
     renamed = held is not None and not _same_taxonomy(held, context)
     rows = rows.filter(
@@ -63,6 +63,8 @@ def run(context: StepContext) -> None:
     if renamed:
         _classify_anew(context, models)
     if rows.num_rows:
+        # The model may have been changed between a killed pass and this one.
+        vectors = vectors.filter(pc.equal(vectors.column("model"), context.embedder.model_id))
         context.append(ENRICHMENT, _enriched(context, rows, vectors, models))
         context.count("enriched", rows.num_rows)
 

@@ -345,6 +345,8 @@ def test_addresses(endpoint: str, azure: bool, url: str) -> None:
         "http://127.0.0.1.example.com/v1",
         "ftp://localhost/v1",
         "localhost:8080",
+        "https://shop.example.com:99999",
+        "https://[::1",
         "",
         "https://user:hunter2@x.openai.azure.com",
         "https://x.openai.azure.com/?api-key=hunter2",
