@@ -110,17 +110,17 @@ def french(path: Path, embedder: Embedder) -> None:
     language = np.array(rows.column("ori_lang").to_pylist())
     classes = np.unique(rows.column("label").to_pylist(), return_inverse=True)[1]
     draw = np.random.default_rng(1).permutation(len(classes))
-    parts = {}
+    parts: dict[str, tuple[Vectors, Ints]] = {}
     for name in ("en", "fr"):
         mine = draw[language[draw] == name][:3_000]
         texts = rows.column("text").take(pa.array(mine)).to_pylist()
         parts[name] = (embedder.embed(texts), classes[mine])
     print("\n## mini_bar: macro-F1, 200 labels a class, tested on 1,500 others")
     for test in ("en", "fr"):
-        vectors, truth = (part[1_500:] for part in parts[test])
+        vectors, truth = parts[test][0][1_500:], parts[test][1][1_500:]
         for train in ("en", "fr"):
-            known, classes = (part[:1_500] for part in parts[train])
-            score = learned(known, classes, vectors, truth)
+            known, labels = parts[train][0][:1_500], parts[train][1][:1_500]
+            score = learned(known, labels, vectors, truth)
             print(f"learned on {train}, tested on {test}: {score}")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from closeloop.errors import ModelMissingError, redact
 from closeloop.models.minilm import Loaded, OnnxEmbedder, Pooling, open_session, open_tokenizer
-from closeloop.models.weights import missing_in_folder, sha256_of
+from closeloop.models.weights import missing_in_folder, remembered_sha256
 
 MODEL_PLACES = ("model.onnx", "onnx/model.onnx")
 """Where exports put the model: optimum in the folder, the published folders beneath onnx/."""
@@ -19,13 +19,16 @@ MOST_TOKENS = 512
 """Where the folder states more (bge-m3: 8,192), so many count: feedback is short, memory is not."""
 
 
-def onnx_folder(folder: Path, *, threads: int | None, prefix: str = "") -> OnnxEmbedder:
+def onnx_folder(
+    folder: Path, *, threads: int | None, prefix: str = "", memory: Path | None = None
+) -> OnnxEmbedder:
     """Return the model in a folder with tokenizer.json and model.onnx (or onnx/model.onnx).
 
     An output named sentence_embedding is taken as the vector; else the tokens' vectors are averaged
     or, where 1_Pooling/config.json says so, the first token's is taken. `prefix` stands before each
     text ("query: " for the e5 models). The first 256 tokens count, or as many as
-    sentence_bert_config.json says, at most 512.
+    sentence_bert_config.json says, at most 512. The files' sha256 is part of the name; what was
+    hashed is remembered in the file `memory`.
     Raises ModelMissingError where a file is absent or the model can't be used so.
     """
     model = next((folder / p for p in MODEL_PLACES if (folder / p).is_file()), None)
@@ -45,7 +48,9 @@ def onnx_folder(folder: Path, *, threads: int | None, prefix: str = "") -> OnnxE
 
     return OnnxEmbedder(
         load,
-        model_id=_model_id(folder, model, pooling, tokens, prefix),
+        model_id=_model_id(
+            folder, (pooling, tokens, prefix), version=_version(model, memory=memory)
+        ),
         dimensions=_dimensions(folder, node.shape),
         output=output,
         pooling=pooling,
@@ -85,13 +90,18 @@ def _dimensions(folder: Path, shape: Any) -> int:
     return stated
 
 
-def _model_id(folder: Path, model: Path, pooling: Pooling, tokens: int, prefix: str) -> str:
+def _version(model: Path, *, memory: Path | None) -> str:
+    # Large models keep their weights beside the graph: model.onnx_data, model.onnx.data and so on.
+    beside = sorted(p for p in model.parent.glob(f"{model.name}?*") if p.is_file())
+    return remembered_sha256([model, *beside], memory=memory)[:8]
+
+
+def _model_id(folder: Path, used: tuple[Pooling, int, str], *, version: str) -> str:
     # What changes the vectors is part of the name: they are kept and compared under it.
-    name = f"{folder.name}/onnx@{sha256_of(model)[:8]}"
-    if (pooling, tokens, prefix) == (Pooling.MEAN, MAX_TOKENS, ""):
+    name = f"{folder.name}/onnx@{version}"
+    if used == (Pooling.MEAN, MAX_TOKENS, ""):
         return name
-    used = f"{pooling}/{tokens}/{prefix}"
-    return f"{name}+{hashlib.sha256(used.encode()).hexdigest()[:6]}"
+    return f"{name}+{hashlib.sha256('/'.join(map(str, used)).encode()).hexdigest()[:6]}"
 
 
 def _json(path: Path) -> Any:

@@ -32,12 +32,16 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a request failed; whether it may be sent again, and after how long (None: not said)."""
+    """Why a request failed; whether it may be sent again, and after how long (None: not said).
+
+    `expired` says that a new token may help.
+    """
 
     error: CloseloopError
     again: bool
     short: str
     wait_s: float | None = None
+    expired: bool = False
 
 
 def refusal_of(status: int, payload: Any) -> Refusal | None:
@@ -74,7 +78,8 @@ def fault_of(
     code = redact(_code(payload))
     said = redact(scrub(_message(payload)), keep=MESSAGE_CHARACTERS)
     if status in (401, 403):
-        return Fault(_denied(status, code, where), again=False, short=f"refused ({status})")
+        short, expired = f"refused ({status})", status == 401
+        return Fault(_denied(status, code, where), again=False, short=short, expired=expired)
     if status == 404:
         return Fault(_unknown(code, where, model), again=False, short="unknown (404)")
     if status == 429 and code == "insufficient_quota":

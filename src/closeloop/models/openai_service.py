@@ -82,7 +82,7 @@ class OpenAIService:
                 if not isinstance(outcome, Refusal):
                     self._pace.correct(booked=tokens, used=_used(outcome, tokens))
                 return outcome
-            if outcome.short == "refused (401)" and not renewed and self._auth.renew():
+            if outcome.expired and not renewed and self._auth.renew():
                 renewed = True
                 continue
             if not outcome.again:

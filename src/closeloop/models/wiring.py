@@ -47,7 +47,12 @@ def make_embedder(
             hint="name a folder that holds model.onnx and tokenizer.json",
         )
     if folder is not None:
-        local = onnx_folder(Path(folder).expanduser(), threads=threads, prefix=prefix)
+        local = onnx_folder(
+            Path(folder).expanduser(),
+            threads=threads,
+            prefix=prefix,
+            memory=cache_folder / "hashed.json",
+        )
     else:
         local = minilm(threads=threads, memory=cache_folder / "checked.json")
     return CachedEmbedder(local, cache_folder)

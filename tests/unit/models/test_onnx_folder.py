@@ -109,3 +109,14 @@ def test_configuration_reaches_the_folder(tmp_path: Path) -> None:
     )
     assert embedder.model_id == model(folder, prefix="query ").model_id
     assert embedder.embed(LANGUAGES).shape == (4, DIMENSIONS)
+
+
+def test_weights_beside_the_graph_are_part_of_the_name(tmp_path: Path) -> None:
+    folder, memory = tiny_folder(tmp_path / "model"), tmp_path / "cache" / "hashed.json"
+    names = [onnx_folder(folder, threads=1, memory=memory).model_id]
+    for weights in (b"one", b"another"):
+        (folder / "model.onnx_data").write_bytes(weights)
+        names.append(onnx_folder(folder, threads=1, memory=memory).model_id)
+        assert onnx_folder(folder, threads=1, memory=memory).model_id == names[-1]
+        assert onnx_folder(folder, threads=1).model_id == names[-1]
+    assert len(set(names)) == 3
