@@ -27,9 +27,9 @@ from closeloop.models.minilm import minilm
 from closeloop.models.wiring import make_embedder
 from closeloop.ports import Embedder, Vectors
 from closeloop.stages import embed, enrich, theme
-from closeloop.stages.embed import matrix
 from closeloop.stages.enrich_category import build
 from closeloop.stages.enrich_sentiment import MAX_STARS, fit_head
+from closeloop.stages.vectors import matrix
 from closeloop.stats.calibration import calibration_error
 from closeloop.tables import ASSIGNMENT, EMBEDDING, ENRICHMENT, FEEDBACK, TIME
 from closeloop.testing.configuration import example_configuration

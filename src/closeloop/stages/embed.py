@@ -6,9 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from closeloop.ports import StepContext, Vectors
+from closeloop.ports import StepContext
+from closeloop.stages.embed_anew import follow_model
 from closeloop.stages.embed_student import Volume, for_volume
-from closeloop.tables import EMBEDDING, FEEDBACK, VECTOR
+from closeloop.stages.vectors import vector_column
+from closeloop.tables import EMBEDDING, FEEDBACK
 
 NAME = "embed"
 CHUNK = 50_000
@@ -21,6 +23,7 @@ def run(context: StepContext) -> None:
     Where more distinct texts are new than the model is meant to read at once, it reads a sample,
     and a student that was fitted to it and agrees with it well enough reads the others.
     """
+    follow_model(context)
     rows = context.new_rows(FEEDBACK, columns=["feedback_id", "revision", "text", "masker"])
     masked = pc.and_(pc.is_valid(rows.column("masker")), pc.is_valid(rows.column("text")))
     rows = rows.filter(masked).drop_columns("masker")
@@ -57,19 +60,3 @@ def _embedded(context: StepContext, rows: pa.Table, volume: Volume | None) -> pa
             "vector": vector_column(vectors[places]),
         }
     )
-
-
-def vector_column(vectors: Vectors) -> pa.Array:
-    """Return rows of a matrix as a list column, without a Python loop."""
-    flat = pa.array(np.ascontiguousarray(vectors, np.float32).ravel())
-    bounds = np.arange(len(vectors) + 1, dtype=np.int32) * vectors.shape[1]
-    return pa.ListArray.from_arrays(pa.array(bounds), flat).cast(VECTOR)
-
-
-def matrix(column: pa.ChunkedArray) -> Vectors:
-    """Return a list column of equally long vectors as float32 [rows, dimensions]."""
-    parts = [np.asarray(chunk.flatten()) for chunk in column.chunks if len(chunk)]
-    if not parts:
-        return np.zeros((0, 1), np.float32)
-    flat = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    return np.asarray(flat, np.float32).reshape(len(column), -1)

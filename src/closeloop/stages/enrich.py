@@ -13,7 +13,6 @@ import pyarrow.compute as pc
 from closeloop.domain.review import LabelKind
 from closeloop.domain.taxonomy import UNKNOWN
 from closeloop.ports import Condition, StepContext, Vectors, of_model, only_if_in
-from closeloop.stages.embed import matrix
 from closeloop.stages.enrich_category import MIN_LABELS, CategoryModel, build, classify
 from closeloop.stages.enrich_sentiment import (
     MAX_STARS,
@@ -22,6 +21,7 @@ from closeloop.stages.enrich_sentiment import (
     fit_head,
     negative_probability,
 )
+from closeloop.stages.vectors import matrix
 from closeloop.tables import EMBEDDING, ENRICHMENT, FEEDBACK
 from closeloop.text.sentiment import conflicts, content_free
 from closeloop.text.urgency import urgency_of
@@ -48,7 +48,7 @@ def run(context: StepContext) -> None:
     portion = context.portion(FEEDBACK, by="feedback_id", rows=context.config.portion_rows)
     rows = context.new_rows(FEEDBACK, columns=list(COLUMNS), where=portion)
     vectors = context.new_rows(
-        EMBEDDING, columns=["feedback_id", "revision", "vector"], where=portion
+        EMBEDDING, columns=["feedback_id", "revision", "model", "vector"], where=portion
     )
     held = context.state(CATEGORY)
     renamed = held is not None and not _same_taxonomy(held, context)
@@ -66,6 +66,8 @@ def run(context: StepContext) -> None:
     if renamed:
         _classify_anew(context, models)
     if rows.num_rows:
+        # The model may have been changed between a killed pass and this one.
+        vectors = vectors.filter(of_model(vectors.column("model"), context.embedder.model_id))
         context.append(ENRICHMENT, _enriched(context, rows, vectors, models))
         context.count("enriched", rows.num_rows)
 

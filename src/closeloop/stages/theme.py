@@ -24,6 +24,7 @@ from closeloop.stages.theme_memory import (
     Waiting,
     nothing_waits,
 )
+from closeloop.stages.theme_migrate import migrate_themes
 from closeloop.stages.theme_recall import recall, remember, texts_waiting
 from closeloop.stages.theme_rows import (
     NEW_COLUMNS,
@@ -69,6 +70,7 @@ def run(context: StepContext) -> None:
 
     Writes silver.assignment (also for texts that wait for a theme) and silver.theme.
     """
+    migrate_themes(context)
     apply_corrections(context)
     portion = context.portion(ENRICHMENT, by="feedback_id", rows=context.config.portion_rows)
     enriched = context.new_rows(ENRICHMENT, columns=NEW_COLUMNS, where=portion)

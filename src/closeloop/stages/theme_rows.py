@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 
 from closeloop.domain.taxonomy import UNKNOWN
 from closeloop.ports import StepContext, of_model, only_if_in
-from closeloop.stages.embed import matrix
 from closeloop.stages.theme_memory import Floats, Ints, Vectors, Waiting
+from closeloop.stages.vectors import matrix
 from closeloop.tables import ASSIGNMENT, EMBEDDING, FEEDBACK, THEME, TIME, Table
 
 MODEL = "louvain+nearest-1"
