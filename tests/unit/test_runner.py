@@ -146,3 +146,62 @@ def test_a_kill_between_tables_and_commit_is_undone(tmp_path: Path):
     third = fresh()
     assert third.recover() == 0
     assert seen(third, "read") == ["again"]
+
+
+def portions(runner, rows):
+    """Read in portions by id until none is left, as the loop does; return what each run saw."""
+    found = []
+    left = True
+    while left:
+        with runner.step("portions", now=NOW) as step:
+            where = step.portion(THEME, by="theme_id", rows=rows)
+            found.append(sorted(step.new_rows(THEME, where=where).column("theme_id").to_pylist()))
+        left = step.left
+    return found
+
+
+def test_portions_hand_out_every_row_once_in_order(runner):
+    with runner.step("write", now=NOW) as step:
+        step.append(THEME, themes("d", "a", "c", "e", "b"))
+    assert portions(runner, 2) == [["a", "b"], ["c", "d"], ["e"]]
+    assert portions(runner, 2) == [[]]
+
+
+def test_rows_that_come_between_portions_wait_for_the_end_and_are_not_lost(runner):
+    with runner.step("write", now=NOW) as step:
+        step.append(THEME, themes("b", "c", "d"))
+    with runner.step("portions", now=NOW) as step:
+        where = step.portion(THEME, by="theme_id", rows=2)
+        assert step.new_rows(THEME, where=where).num_rows == 2
+    with runner.step("write", now=NOW) as step:
+        step.append(THEME, themes("a", "e"))
+    assert portions(runner, 2) == [["d"], ["a", "e"]]
+
+
+def test_a_portion_that_fails_is_handed_out_again(runner):
+    with runner.step("write", now=NOW) as step:
+        step.append(THEME, themes("a", "b", "c"))
+
+    def fail():
+        with runner.step("portions", now=NOW) as step:
+            step.portion(THEME, by="theme_id", rows=2)
+            raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError, match="broken"):
+        fail()
+    assert portions(runner, 2) == [["a", "b"], ["c"]]
+
+
+def test_rows_without_a_key_come_first(runner):
+    times = [None, NOW, None, NOW + timedelta(hours=1)]
+    rows = [{"signal_id": str(i), "detected_at": t} for i, t in enumerate(times)]
+    with runner.step("write", now=NOW) as step:
+        step.append(SIGNAL, SIGNAL.from_rows(rows))
+    found = []
+    left = True
+    while left:
+        with runner.step("portions", now=NOW) as step:
+            where = step.portion(SIGNAL, by="detected_at", rows=1)
+            found.append(step.new_rows(SIGNAL, where=where).column("signal_id").to_pylist())
+        left = step.left
+    assert found == [["0", "2"], ["1"], ["3"]]

