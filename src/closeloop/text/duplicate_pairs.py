@@ -97,7 +97,7 @@ def _candidates(
     codes = [np.empty(0, dtype=np.uint64)]
     for band in range(PERMUTATIONS):
         first, second = columns[band], columns[(band + 1) % PERMUTATIONS]
-        rows = _met(first, is_new) if every is None else every
+        rows = _met(first, second, is_new) if every is None else every
         codes += _neighbours(_buckets(first[rows], second[rows], rows), oldest)
     unique = np.sort(np.concatenate(codes))
     unique = unique[np.diff(unique, prepend=np.uint64((1 << 64) - 1)) != 0]
@@ -107,11 +107,16 @@ def _candidates(
 _LOWER = np.uint64(0xFFFFFFFF)
 
 
-def _met(first: npt.NDArray[np.uint16], is_new: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
-    """Return the rows but old ones that no new row meets: they need not be sorted."""
-    met = np.zeros(1 << 16, dtype=np.bool_)
-    met[first[is_new]] = True
-    return np.flatnonzero(met[first]).astype(np.uint64)
+def _met(
+    first: npt.NDArray[np.uint16], second: npt.NDArray[np.uint16], is_new: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.uint64]:
+    """Return the rows but old ones that surely no new row meets: they need not be sorted."""
+    met = np.ones(len(first), dtype=np.bool_)
+    for values in (first, second):
+        among_new = np.zeros(1 << 16, dtype=np.bool_)
+        among_new[values[is_new]] = True
+        met &= among_new[values]
+    return np.flatnonzero(met).astype(np.uint64)
 
 
 def _buckets(

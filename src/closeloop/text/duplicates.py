@@ -28,6 +28,9 @@ MIN_CHARACTERS = 35
 _LONGEST = 512
 """Characters of a text that are compared."""
 
+_AT_ONCE = 20_000
+"""Texts linked at a time: bounds the memory for their pairs (about 250 MB where all are alike)."""
+
 _ROWS = npt.NDArray[np.int64]
 
 
@@ -163,13 +166,17 @@ class DuplicateMemory:
                 "texts": compared,
             }
         )
-        found = _linked(self._slots.entries, new)
-        for row, (own, root, campaign, repeats) in found.items():
-            place = int(rows[row])
-            links.duplicate_of[place] = None if root == own else root
-            links.campaign_id[place] = None if campaign == own else campaign
-            links.repeats[place] = repeats
-        self._slots.add(_with_findings(new, found))
+        order = order_of_events(new)
+        for start in range(0, len(order), _AT_ONCE):
+            part = order[start : start + _AT_ONCE]
+            entries = new.take(pa.array(part))
+            found = _linked(self._slots.entries, entries)
+            for row, (own, root, campaign, repeats) in found.items():
+                place = int(rows[part[row]])
+                links.duplicate_of[place] = None if root == own else root
+                links.campaign_id[place] = None if campaign == own else campaign
+                links.repeats[place] = repeats
+            self._slots.add(_with_findings(entries, found))
         return links
 
 
