@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -14,10 +15,14 @@ import pyarrow.compute as pc
 from closeloop.ports import Condition, StepContext
 from closeloop.tables import FEEDBACK, STATE
 from closeloop.text.duplicate_memory import SLOTS, WINDOW, outdated, without
-from closeloop.text.duplicates import DuplicateMemory
+from closeloop.text.duplicates import DuplicateMemory, Links
 
 DUPLICATES_STATES = ("duplicates", *(f"duplicates.{slot}" for slot in range(1, SLOTS)))
 """Names of the state of each slot; the scope is the product."""
+
+_THREADS = 2
+"""Products linked at once: sorting and comparing leave Python's lock. Each has a memory of its own,
+so that the order in which they are done changes nothing."""
 
 _COMPARED = {
     "feedback_ids": "feedback_id",
@@ -46,13 +51,15 @@ class DuplicateLinks:
         repeats = np.zeros(rows.num_rows, dtype=np.float64)
         encoded = pc.dictionary_encode(rows["product"].combine_chunks())
         of_product = encoded.indices.to_numpy()
-        for code, product in enumerate(encoded.dictionary.to_pylist()):
-            positions = np.flatnonzero(of_product == code)
-            picked = rows.select(list(_COMPARED.values())).take(pa.array(positions))
-            links = self._memory(product).link(**_columns(picked, _COMPARED))
-            duplicate_of[positions] = links.duplicate_of
-            campaign_id[positions] = links.campaign_id
-            repeats[positions] = links.repeats
+        parts = [np.flatnonzero(of_product == code) for code in range(len(encoded.dictionary))]
+        memories = [self._memory(product) for product in encoded.dictionary.to_pylist()]
+        compared = rows.select(list(_COMPARED.values()))
+        with ThreadPoolExecutor(_THREADS) as pool:
+            found = pool.map(lambda part, memory: _links(compared, part, memory), parts, memories)
+            for positions, links in zip(parts, found, strict=True):
+                duplicate_of[positions] = links.duplicate_of
+                campaign_id[positions] = links.campaign_id
+                repeats[positions] = links.repeats
         copies = sum(1 for value in duplicate_of if value is not None)
         self._context.count("duplicates", copies)
         rows = rows.append_column("duplicate_of", pa.array(duplicate_of, pa.string()))
@@ -110,6 +117,10 @@ def _rebuilt(context: StepContext, product: str) -> DuplicateMemory:
         f" and are read anew ({memory.size} texts of {_days(WINDOW)} days)"
     )
     return memory
+
+
+def _links(rows: pa.Table, positions: npt.NDArray[np.int64], memory: DuplicateMemory) -> Links:
+    return memory.link(**_columns(rows.take(pa.array(positions)), _COMPARED))
 
 
 def _days(span: timedelta) -> int:
