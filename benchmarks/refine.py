@@ -3,7 +3,8 @@
     python benchmarks/refine.py --data DIR [--show 20] [--rows 136422]
 
 DIR holds play_reviews.parquet, presidio_pii_dev.parquet and mini_bar.parquet (public data sets; a
-part whose file is absent is left out). `--show` prints masks of real reviews, for the eye.
+part whose file is absent is left out). `--show` prints masks and merges of real reviews,
+for the eye.
 """
 
 from __future__ import annotations
