@@ -3,7 +3,8 @@
     python benchmarks/refine.py --data DIR [--show 20] [--rows 136422]
 
 DIR holds play_reviews.parquet, presidio_pii_dev.parquet and mini_bar.parquet (public data sets; a
-part whose file is absent is left out). `--show` prints masks of real reviews, for the eye.
+part whose file is absent is left out). `--show` prints masks and merges of real reviews,
+for the eye.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import argparse
 import json
 import random
 import resource
+import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,16 +25,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from closeloop.ports import Condition
 from closeloop.stages import refine
-from closeloop.tables import BRONZE_FEEDBACK, TIME
+from closeloop.tables import BRONZE_FEEDBACK, FEEDBACK, TIME, Table
 from closeloop.testing.context import InMemoryContext
 from closeloop.text.clean import clean
-from closeloop.text.duplicates import DuplicateMemory, comparable, eligible
 from closeloop.text.language import LanguageGate, detect_batch
 from closeloop.text.pii import Masker
+from refine_duplicates import OTHER_WORDS, Reviews, duplicates
 
 KEY = bytes(32)
-EDITED_TEXTS = 2_000
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
 
@@ -105,111 +107,114 @@ def languages_of_mini_bar(path: Path) -> None:
     print(dict(outcomes))
 
 
-def _edit_letters(text: str, share: float, rng: random.Random) -> str:
-    letters = list(text)
-    for position in rng.sample(range(len(letters)), int(share * len(letters))):
-        letters[position] = rng.choice("abcdefghijklmnopqrstuvwxyz ")
-    return "".join(letters)
-
-
-def _edit_words(text: str, share: float, rng: random.Random) -> str:
-    words = text.split(" ")
-    order = list(range(len(words)))
-    rng.shuffle(order)
-    edited = 0
-    for position in order:
-        if edited >= share * len(text):
-            break
-        edited += len(words[position])
-        words[position] = rng.choice(["payment", "the", "never", "screen", "money", "again", "it"])
-    return " ".join(words)
-
-
-EDITS: tuple[tuple[str, Callable[[str, float, random.Random], str]], ...] = (
-    ("letters", _edit_letters),
-    ("words", _edit_words),
-)
-
-
-def duplicates(texts: pa.Array, products: pa.Array, times: pa.Array) -> None:
-    """Print what edited copies, a day later among all real reviews, are merged or linked."""
-    rng = random.Random(0)
-    long_enough = np.flatnonzero(eligible(comparable(texts)).to_numpy(zero_copy_only=False))
-    originals = rng.sample(long_enough.tolist(), min(EDITED_TEXTS, len(long_enough)))
-    print(f"\n## Duplicates among {len(long_enough):,} reviews of seven words and 35 characters")
-    for kind, edit in EDITS:
-        for share in (0.0, 0.05, 0.10, 0.20):
-            copies = [edit(texts[i].as_py(), share, rng) for i in originals]
-            picked = pa.array(originals)
-            late = pc.add(times.take(picked), pa.scalar(timedelta(days=1), pa.duration("us")))
-            merged, linked = _linked(
-                pa.concat_arrays([texts, pa.array(copies)]),
-                pa.concat_arrays([products, products.take(picked)]),
-                pa.concat_arrays([times, late]),
-                real=len(texts),
-            )
-            print(
-                f"{share:4.0%} of {kind:8} edited: merged {merged / len(copies):.3f},"
-                f" merged or linked {linked / len(copies):.3f}"
-            )
-
-
-def _linked(texts: pa.Array, products: pa.Array, times: pa.Array, *, real: int) -> tuple[int, int]:
-    ids = pa.array([f"{i:07d}" for i in range(len(texts))])
-    merged = linked = 0
-    for product in pc.unique(products).to_pylist():
-        own = pc.equal(products, product)
-        positions = np.flatnonzero(own.to_numpy(zero_copy_only=False))
-        links = DuplicateMemory().link(
-            feedback_ids=ids.filter(own),
-            texts=texts.filter(own),
-            times=times.filter(own),
-            authors=pa.nulls(len(positions), pa.string()),
-        )
-        copies = np.flatnonzero(positions >= real).tolist()
-        merged += sum(links.duplicate_of[i] is not None for i in copies)
-        linked += sum(bool(links.duplicate_of[i] or links.campaign_id[i]) for i in copies)
-    return merged, linked
-
-
 def whole_step(reviews: pa.Table, *, rows: int) -> None:
-    """Print rows per second and peak memory of the step, over reviews repeated up to `rows`."""
-    count = reviews.num_rows
-    parts = []
-    for repeat in range(-(-rows // count)):
-        ids = [f"{repeat}-{i}" for i in range(count)]
-        shift = pa.scalar(timedelta(days=30 * repeat), pa.duration("us"))
-        part = pa.table(
-            {
-                "bronze_id": ids,
-                "feedback_id": ids,
-                "source": ["play"] * count,
-                "source_id": ids,
-                "payload": reviews["content"].cast(pa.string()),
-                "text": reviews["content"].cast(pa.string()),
-                "rating": reviews["score"].cast(pa.float64()),
-                "event_time": pc.add(reviews["at"].cast(TIME), shift),
-                "ingested_at": pa.array([NOW] * count, TIME),
-                "product": reviews["app"].cast(pa.string()),
-                "version": reviews["app_version"].cast(pa.string()),
-            }
-        )
-        parts.append(BRONZE_FEEDBACK.conform(part))
-    bronze = pa.concat_tables(parts).slice(0, rows)
-    del parts
-    context = InMemoryContext(now=NOW + timedelta(days=1)).as_step("ingest")
-    context.append(BRONZE_FEEDBACK, bronze)
-    context.as_step("refine")
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024
-    started, cpu = time.perf_counter(), time.process_time()
-    refine.run(context)
-    seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024
+    """Print rows per second and peak memory of the step, over that many reviews.
+
+    More rows than there are reviews are drawn with replacement, moved by up to ten days, one word
+    of each changed: a history as dense as a product with so much feedback would have, and full of
+    near copies.
+    """
+    bronze = _as_bronze(reviews if rows <= reviews.num_rows else _resampled(reviews, rows=rows))
+    context = _InputOnly(bronze.slice(0, rows)).as_step("refine")
+    del bronze
+    # What making the rows took is given back: what the step adds is counted from here.
+    pa.default_memory_pool().release_unused()
+    watch = _Memory()
+    with watch:
+        started, cpu = time.perf_counter(), time.process_time()
+        refine.run(context)
+        seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
     print(f"\n## Refine, {rows:,} rows: {seconds:.1f} s ({cpu:.1f} s of processor time),")
     print(
-        f"{rows / seconds:,.0f} rows/s; peak memory {before:,.0f} MB before, {after:,.0f} MB after"
+        f"{rows / seconds:,.0f} rows/s; {watch.before:,} MB before, {watch.peak:,} MB at the peak;"
     )
-    print(dict(context.counts))
+    print(f"the result, written away: {context.result_bytes / 2**20:,.0f} MB; {context.counts}")
+
+
+class _InputOnly(InMemoryContext):
+    """Holds the input once, and the state; refined rows go, as they go to disk in a real run."""
+
+    def __init__(self, bronze: pa.Table) -> None:
+        super().__init__(now=NOW + timedelta(days=1))
+        self.bronze = bronze
+        self.result_bytes = 0
+
+    def new_rows(
+        self,
+        table: Table,
+        *,
+        columns: Sequence[str] | None = None,
+        where: Sequence[Condition] = (),
+    ) -> pa.Table:
+        if table is not BRONZE_FEEDBACK:
+            return super().new_rows(table, columns=columns, where=where)
+        return self.bronze if columns is None else self.bronze.select(list(columns))
+
+    def append(self, table: Table, rows: pa.Table) -> None:
+        if table is FEEDBACK:
+            self.result_bytes += rows.nbytes
+            return
+        super().append(table, rows)
+
+
+class _Memory:
+    """Looks at the resident memory of this process every 20 ms, in MB."""
+
+    def __enter__(self) -> None:
+        self.before = self.peak = _resident()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._over.wait(0.02):
+            self.peak = max(self.peak, _resident())
+
+
+def _resident() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() // 2**20
+
+
+def _resampled(reviews: pa.Table, *, rows: int) -> pa.Table:
+    rng = np.random.default_rng(0)
+    drawn = reviews.take(pa.array(rng.integers(0, reviews.num_rows, rows)))
+    seconds = pa.array(rng.integers(-10 * 86_400, 10 * 86_400, rows)).cast(pa.duration("s"))
+    moved = pc.add(drawn["at"].cast(TIME), seconds.cast(pa.duration("us")))
+    pick = random.Random(0)
+    texts = []
+    for text in drawn["content"].cast(pa.string()).to_pylist():
+        words = (text or "").split(" ")
+        if len(words) > 3:
+            words[pick.randrange(len(words))] = pick.choice(OTHER_WORDS)
+        texts.append(" ".join(words))
+    columns = {"app": drawn["app"], "content": pa.array(texts, pa.string()), "at": moved}
+    return pa.table(columns | {name: drawn[name] for name in ("score", "app_version")})
+
+
+def _as_bronze(reviews: pa.Table) -> pa.Table:
+    count = reviews.num_rows
+    ids = [f"{i:07d}" for i in range(count)]
+    part = pa.table(
+        {
+            "bronze_id": ids,
+            "feedback_id": ids,
+            "source": ["play"] * count,
+            "source_id": ids,
+            "payload": reviews["content"].cast(pa.string()),
+            "text": reviews["content"].cast(pa.string()),
+            "rating": reviews["score"].cast(pa.float64()),
+            "event_time": reviews["at"].cast(TIME),
+            "ingested_at": pa.array([NOW] * count, TIME),
+            "product": reviews["app"].cast(pa.string()),
+            "version": reviews["app_version"].cast(pa.string()),
+        }
+    )
+    return BRONZE_FEEDBACK.conform(part).combine_chunks()
 
 
 def main() -> None:
@@ -227,7 +232,8 @@ def main() -> None:
         products = reviews["app"].cast(pa.string()).combine_chunks()
         masks_on_reviews(texts, show=asked.show)
         languages(texts, products, title="play_reviews")
-        duplicates(texts, products, reviews["at"].cast(TIME).combine_chunks())
+        times = reviews["at"].cast(TIME).combine_chunks()
+        duplicates(Reviews(texts, products, times), show=asked.show)
     if (asked.data / "presidio_pii_dev.parquet").exists():
         pii_recall(asked.data / "presidio_pii_dev.parquet")
     if (asked.data / "mini_bar.parquet").exists():

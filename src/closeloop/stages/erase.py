@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from closeloop.domain.erasure import Forgotten
 from closeloop.ports import StepContext, only_if_in
 from closeloop.stages import enrich, theme_recall
-from closeloop.stages.refine import DUPLICATES_STATE
+from closeloop.stages.refine_links import forget as forget_copies
 from closeloop.tables import (
     ASSIGNMENT,
     BRIEF,
@@ -31,7 +31,6 @@ from closeloop.tables import (
     TICKET,
     Table,
 )
-from closeloop.text.duplicates import DuplicateMemory
 from closeloop.text.tokens import author_key
 
 NAME = "erase"
@@ -142,7 +141,7 @@ def erase(context: StepContext, feedback_ids: Sequence[str], *, by: str, request
     rows[BRIEF.full_name] = _rewrite(context, BRIEF, lambda r: _brief(r, gone))
     rows[TICKET.full_name] = _rewrite(context, TICKET, lambda r: _ticket(r, gone))
     rows[STATE.full_name] = (
-        _clean_memory(context, ids)
+        forget_copies(context, ids)
         + _drop_states(context, gone)
         + enrich.forget(context, ids)
         + theme_recall.forget(context, ids)
@@ -260,19 +259,6 @@ def _about(value: Any, gone: Forgotten) -> bool:
             cited
         )
     return False
-
-
-def _clean_memory(context: StepContext, ids: Sequence[str]) -> int:
-    """Take the texts out of what refine compares new texts with; return how many memories changed."""
-    where = [("name", "=", DUPLICATES_STATE)]
-    changed = 0
-    for scope in context.rows(STATE, columns=["scope"], where=where).column("scope").to_pylist():
-        memory = DuplicateMemory.from_bytes(context.state(DUPLICATES_STATE, scope=scope))
-        kept = memory.forget(ids)
-        if kept.size < memory.size:
-            context.put_state(DUPLICATES_STATE, kept.to_bytes(), scope=scope)
-            changed += 1
-    return changed
 
 
 def _drop_states(context: StepContext, gone: Forgotten) -> int:

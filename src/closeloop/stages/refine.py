@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,20 +15,19 @@ from closeloop.domain.configuration import Configuration
 from closeloop.domain.feedback import QuarantineReason
 from closeloop.errors import redact
 from closeloop.ports import StepContext
+from closeloop.stages.refine_links import DuplicateLinks
 from closeloop.stages.refine_revisions import CURED, EXISTING, assign_revisions
 from closeloop.stages.refine_rows import RowRefiner
 from closeloop.tables import BRONZE_FEEDBACK, FEEDBACK, QUARANTINE, SUPERSEDED, Table
-from closeloop.text.duplicates import DuplicateMemory
 from closeloop.text.language import LanguageGate
 
 NAME = "refine"
 
 GATE_STATE = "language_gate"
-DUPLICATES_STATE = "duplicates"
 
 _MANY_IDS = 5_000
 """From so many ids on, reading a column whole is cheaper than asking for them."""
-_SLICE = 200_000
+_SLICE = 150_000
 """Rows refined at a time: bounds the memory of a first run over years of history."""
 _REASONS = frozenset(reason.value for reason in QuarantineReason)
 
@@ -39,16 +38,27 @@ def run(context: StepContext) -> None:
     if bronze.num_rows == 0:
         return
     context.progress.start(NAME, total=bronze.num_rows)
-    if bronze.num_rows > _SLICE:
-        # Copies are linked to earlier ones: a long history goes in the order of its events. Rows
-        # without a time come first, so that a later delivery of the same feedback cures them.
-        first = pa.scalar(0, pa.timestamp("us", tz="UTC"))
-        bronze = bronze.take(pc.sort_indices(pc.fill_null(bronze["event_time"], first)))
-    for start in range(0, bronze.num_rows, _SLICE):
-        rows = bronze.slice(start, _SLICE)
-        _refine(context, rows)
+    links = DuplicateLinks(context)
+    for rows in _slices(bronze):
+        _refine(context, rows, links)
         context.progress.advance(rows.num_rows)
+    links.remember()
     context.progress.finish()
+
+
+def _slices(bronze: pa.Table) -> Iterator[pa.Table]:
+    """Yield the rows in parts; a long history in the order of its events.
+
+    Copies are linked to earlier ones, hence the order. Rows without a time come first, so that a
+    later delivery of the same feedback cures them.
+    """
+    if bronze.num_rows <= _SLICE:
+        yield bronze
+        return
+    first = pa.scalar(0, pa.timestamp("us", tz="UTC"))
+    order = pc.sort_indices(pc.fill_null(bronze["event_time"], first))
+    for start in range(0, bronze.num_rows, _SLICE):
+        yield bronze.take(order.slice(start, _SLICE))
 
 
 def retry_quarantine(context: StepContext, reasons: Sequence[str] = ()) -> int:
@@ -66,10 +76,13 @@ def retry_quarantine(context: StepContext, reasons: Sequence[str] = ()) -> int:
     if bronze.num_rows == 0:
         return 0
     context.delete(QUARANTINE, (("bronze_id", "in", bronze["bronze_id"].to_pylist()),))
-    return int(bronze.num_rows) - _refine(context, bronze)
+    links = DuplicateLinks(context)
+    left = _refine(context, bronze, links)
+    links.remember()
+    return int(bronze.num_rows) - left
 
 
-def _refine(context: StepContext, bronze: pa.Table) -> int:
+def _refine(context: StepContext, bronze: pa.Table, links: DuplicateLinks) -> int:
     """Put each row where it belongs; return how many were quarantined."""
     faults = row_faults(bronze, config=context.config, now=context.now)
     usable = pc.is_null(faults)
@@ -85,7 +98,7 @@ def _refine(context: StepContext, bronze: pa.Table) -> int:
     positions = positions[good.to_numpy(zero_copy_only=False)]
     if late_faults.null_count < len(late_faults):
         refined = refined.filter(good)
-    written = _write_revisions(context, refined)
+    written = _write_revisions(context, refined, links)
     cured = _cured_now(bronze, faults, positions)
     quarantined = _quarantine(context, bronze, faults, cured)
     _release_cured(context, bronze, positions, cured)
@@ -131,7 +144,7 @@ def row_faults(bronze: pa.Table, *, config: Configuration, now: datetime) -> pa.
     return faults
 
 
-def _write_revisions(context: StepContext, refined: pa.Table) -> int:
+def _write_revisions(context: StepContext, refined: pa.Table, links: DuplicateLinks) -> int:
     """Append what is new as revisions, note what is superseded; return the revisions written."""
     if refined.num_rows == 0:
         return 0
@@ -148,7 +161,7 @@ def _write_revisions(context: StepContext, refined: pa.Table) -> int:
     if rows.num_rows == 0:
         return 0
     rows = _with_language(context, rows)
-    rows = _with_links(context, rows)
+    rows = links.link(rows)
     # Later steps ask for ranges of ids.
     rows = rows.sort_by([("feedback_id", "ascending"), ("revision", "ascending")])
     context.append(FEEDBACK, FEEDBACK.conform(rows))
@@ -169,49 +182,6 @@ def _with_language(context: StepContext, rows: pa.Table) -> pa.Table:
         context.put_state(GATE_STATE, after.to_bytes())
     languages = after.apply(**columns, gated=rows["gated"].combine_chunks())
     return rows.set_column(rows.schema.get_field_index("language"), "language", languages)
-
-
-def _with_links(context: StepContext, rows: pa.Table) -> pa.Table:
-    """Return the rows with duplicate_of, campaign_id and trust.
-
-    trust = the source's trust / (1 + near copies that the same author has sent before within 14
-    days): the second copy counts half, the tenth a tenth. Copies of other authors keep their
-    weight; that they are copies is in duplicate_of and campaign_id.
-    """
-    duplicate_of = np.full(rows.num_rows, None, dtype=object)
-    campaign_id = np.full(rows.num_rows, None, dtype=object)
-    repeats = np.zeros(rows.num_rows, dtype=np.float64)
-    encoded = pc.dictionary_encode(rows["product"].combine_chunks())
-    of_product = encoded.indices.to_numpy()
-    for code, product in enumerate(encoded.dictionary.to_pylist()):
-        positions = np.flatnonzero(of_product == code)
-        held = context.state(DUPLICATES_STATE, scope=product)
-        memory = DuplicateMemory.from_bytes(held)
-        links = memory.link(**_comparison(rows, positions))
-        duplicate_of[positions] = links.duplicate_of
-        campaign_id[positions] = links.campaign_id
-        repeats[positions] = links.repeats
-        if links.remembered:
-            context.put_state(DUPLICATES_STATE, memory.to_bytes(), scope=product)
-    sources = pc.dictionary_encode(rows["source"].combine_chunks())
-    trusts = [context.config.source(name).trust for name in sources.dictionary.to_pylist()]
-    of_source = np.array(trusts, dtype=np.float64)[sources.indices.to_numpy()]
-    copies = sum(1 for value in duplicate_of if value is not None)
-    context.count("duplicates", copies)
-    rows = rows.append_column("duplicate_of", pa.array(duplicate_of, pa.string()))
-    rows = rows.append_column("campaign_id", pa.array(campaign_id, pa.string()))
-    return rows.append_column("trust", pa.array(of_source / (1.0 + repeats)))
-
-
-def _comparison(rows: pa.Table, positions: npt.NDArray[np.int64]) -> dict[str, pa.Array]:
-    names = {
-        "feedback_ids": "feedback_id",
-        "texts": "text",
-        "times": "event_time",
-        "authors": "author_key",
-    }
-    picked = pa.array(positions)
-    return {key: rows[column].take(picked).combine_chunks() for key, column in names.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,10 @@ _INVISIBLE = re.compile(
 )
 # Joiners are needed inside emoji and Indic or Persian words; beside ASCII they only hide things.
 _STRAY_JOINER = re.compile(r"(?<=[!-~])[\u200c\u200d]+|[\u200c\u200d]+(?=[!-~])")
-_LINE_BREAKS = re.compile(r"\s*[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]\s*")
-_SPACES = re.compile(r"[^\S\n]+")
+_LINE_BREAK = re.compile(r"[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+_LINE_BREAKS = re.compile(rf"\s*{_LINE_BREAK.pattern}\s*")
+# Runs but those of one plain space, which stay as they are.
+_SPACES = re.compile(r"[^\S\n]{2,}|[^\S\n ]")
 _NOT_VISIBLE = " \n\u200c\u200d\ufe0e\ufe0f"
 _ROUNDS = 4
 
@@ -41,13 +43,19 @@ def clean_text(text: str) -> str:
     """
     for _ in range(_ROUNDS):
         before = text
-        text = unicodedata.normalize("NFKC", _ESCAPE_SEQUENCE.sub("", text))
-        text = _ENTITY.sub(_decoded, text)
+        if "\x1b" in text:
+            text = _ESCAPE_SEQUENCE.sub("", text)
+        text = unicodedata.normalize("NFKC", text)
+        if "&" in text:
+            text = _ENTITY.sub(_decoded, text)
         text = _INVISIBLE.sub("", text)
-        text = _STRAY_JOINER.sub("", text)
+        if "\u200c" in text or "\u200d" in text:
+            text = _STRAY_JOINER.sub("", text)
         if text == before:
             break
-    text = _SPACES.sub(" ", _LINE_BREAKS.sub("\n", text)).strip()
+    if _LINE_BREAK.search(text):
+        text = _LINE_BREAKS.sub("\n", text)
+    text = _SPACES.sub(" ", text).strip()
     return text if text.strip(_NOT_VISIBLE) else ""
 
 

@@ -59,6 +59,8 @@ class Answer:
 
 
 _NOTHING = Answer(UNKNOWN, 0.0, 0, gated=False)
+_ENGLISH_ALONE = ENGLISH - INTERNATIONAL
+"""Words that say English, whatever languages a source shows."""
 
 
 @lru_cache(maxsize=1)
@@ -76,8 +78,8 @@ def _model() -> Any:
 def by_lexicon(words: Sequence[str]) -> Answer | None:
     """Return English or romanised Hindi where the words of the lexicons decide, else None."""
     count = len(words)
-    hindi: float = sum(map(ROMANISED_HINDI.__contains__, words))
-    if hindi:
+    if not ROMANISED_HINDI.isdisjoint(words):
+        hindi: float = sum(map(ROMANISED_HINDI.__contains__, words))
         hindi += 0.5 * sum(map(SHARED_WORDS.__contains__, words))
         english = sum(word in ENGLISH and word not in SHARED_WORDS for word in words)
         enough = hindi >= 3 or hindi / count >= (0.5 if count <= 4 else 0.25)
@@ -87,13 +89,16 @@ def by_lexicon(words: Sequence[str]) -> Answer | None:
             return Answer(UNKNOWN, 0.0, count, gated=False)
         return None
     english = sum(map(ENGLISH.__contains__, words))
-    if english and all(word in INTERNATIONAL or word not in ENGLISH for word in words):
+    if english and _ENGLISH_ALONE.isdisjoint(words):
         # "super application": English where the source shows no other language that says so.
         contested = Answer("en", MODEL_THRESHOLD, count, gated=True)
         return contested if english == count else None
-    if english and english / count >= 0.5:
-        return Answer("en", min(0.99, 0.6 + 0.4 * english / count), count, gated=False)
-    return None
+    return _english(english, count) if english and english / count >= 0.5 else None
+
+
+@lru_cache(maxsize=4_096)
+def _english(english: int, count: int) -> Answer:
+    return Answer("en", min(0.99, 0.6 + 0.4 * english / count), count, gated=False)
 
 
 def _words(text: str) -> list[str]:

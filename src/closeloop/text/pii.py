@@ -124,28 +124,29 @@ class Masker:
         RE2 over the Arrow buffers; looks that need a digit are asked of texts with digits only.
         """
         picked = np.zeros((len(texts), len(self.rules) + 1), dtype=np.bool_)
-        with_digit = np.flatnonzero(_matches(texts, DIGIT))
-        numeric = texts.take(pa.array(with_digit))
+        looks = [*(rule.look for rule in self.rules), (self._forged_look,)]
+        first = [look[0] for look in looks if look is not None and look[0] != DIGIT]
+        # One look for all that need no digit, then each of them at the few texts that it picks.
+        parts = {
+            True: np.flatnonzero(_matches(texts, DIGIT)),
+            False: np.flatnonzero(_matches(texts, "|".join(f"(?:{pattern})" for pattern in first))),
+        }
+        asked = {digit: texts.take(pa.array(rows)) for digit, rows in parts.items()}
         held: dict[tuple[str, bool], npt.NDArray[np.bool_]] = {}
-        for column, rule in enumerate((*self.rules, None)):
-            look = (self._forged_look,) if rule is None else rule.look
+        for column, look in enumerate(looks):
             if look is None:
                 search = self.rules[column].pattern.search
                 picked[:, column] = [
                     t is not None and bool(search(ascii_digits(t))) for t in texts.to_pylist()
                 ]
                 continue
-            needs_digit = look[0] == DIGIT
-            one = np.ones(len(numeric) if needs_digit else len(texts), dtype=np.bool_)
-            for pattern in look[1:] if needs_digit else look:
-                if (pattern, needs_digit) not in held:
-                    asked = numeric if needs_digit else texts
-                    held[pattern, needs_digit] = _matches(asked, pattern)
-                one &= held[pattern, needs_digit]
-            if needs_digit:
-                picked[with_digit, column] = one
-            else:
-                picked[:, column] = one
+            digit = look[0] == DIGIT
+            one = np.ones(len(parts[digit]), dtype=np.bool_)
+            for pattern in look[1:] if digit else look:
+                if (pattern, digit) not in held:
+                    held[pattern, digit] = _matches(asked[digit], pattern)
+                one &= held[pattern, digit]
+            picked[parts[digit], column] = one
         return picked
 
     def find(

@@ -11,7 +11,7 @@ import pytest
 
 from closeloop.domain.review import Label, LabelKind
 from closeloop.stages import erase
-from closeloop.stages.refine import DUPLICATES_STATE
+from closeloop.stages.refine_links import DUPLICATES_STATES
 from closeloop.tables import (
     ASSIGNMENT,
     AUDIT,
@@ -189,10 +189,11 @@ def test_refine_no_longer_compares_with_the_text(context: InMemoryContext) -> No
         times=pa.array([AT, AT], pa.timestamp("us", tz="UTC")),
         authors=pa.array(["a", "b"]),
     )
-    context.put_state(DUPLICATES_STATE, memory.to_bytes(), scope="shop-app")
+    for slot, blob in memory.changed().items():
+        context.put_state(DUPLICATES_STATES[slot], blob, scope="shop-app")
     context.next_pass()
     erase.erase(context, [MINE], by="mia", request="id")
-    blob = context.next_pass().state(DUPLICATES_STATE, scope="shop-app")
+    blob = context.next_pass().state(DUPLICATES_STATES[0], scope="shop-app")
     assert blob is not None
     table = pa.ipc.open_stream(blob).read_all()
     assert table.column("feedback_id").to_pylist() == [OTHER]

@@ -17,10 +17,19 @@ from hypothesis import strategies as st
 
 from closeloop.domain.configuration import PiiRule
 from closeloop.domain.feedback import bronze_id, feedback_id
+from closeloop.runner import Runner
 from closeloop.stages import refine
+from closeloop.stages.refine_links import DUPLICATES_STATES
+from closeloop.store.database import Database
+from closeloop.store.memory_ledger import MemoryLedger
 from closeloop.tables import BRONZE_FEEDBACK, FEEDBACK, QUARANTINE, SUPERSEDED
 from closeloop.testing.configuration import example_configuration
 from closeloop.testing.context import TEST_KEY, InMemoryContext
+from closeloop.testing.example_workspace import FixedClock
+from closeloop.testing.progress import SilentProgress
+from closeloop.text import duplicate_memory
+from closeloop.text.duplicate_memory import outdated
+from closeloop.text.duplicates import DuplicateMemory
 from closeloop.text.tokens import joinable_token
 
 NOW = datetime(2024, 3, 1, tzinfo=UTC)
@@ -224,6 +233,63 @@ def test_an_author_who_repeats_himself_weighs_less_each_time() -> None:
     assert [r["trust"] for r in _silver(context)] == [1.0, 0.5, pytest.approx(1 / 3), 1.0]
     assert _silver(context)[3]["duplicate_of"] == _silver(context)[0]["feedback_id"]
     assert _silver(context)[3]["campaign_id"] == _silver(context)[0]["feedback_id"]
+
+
+def test_copies_are_found_again_after_the_algorithm_has_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    context = _context()
+    text = "The payment failed three times today and nobody from support answers my mails"
+    at = NOW - timedelta(hours=2)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(duplicate_memory, "algorithm", lambda: "an earlier one")
+        _deliver(
+            context,
+            _row("1", text, author="Loud", event_time=at),
+            _row("2", text, author="Loud", event_time=at + timedelta(minutes=1)),
+        )
+    _deliver(context, _row("3", text, author="Loud"))
+    assert isinstance(context.progress, SilentProgress)
+    (note,) = context.progress.notes
+    assert note.startswith("shop-app: the texts that copies are looked for among")
+    first, _, third = _silver(context)
+    assert third["duplicate_of"] == first["feedback_id"]
+    assert third["trust"] == pytest.approx(1 / 3)
+    blobs = [context.state(name, scope="shop-app") for name in DUPLICATES_STATES]
+    assert not any(outdated(blob) for blob in blobs)
+    assert DuplicateMemory(blobs).size == 3
+
+
+def test_a_run_that_ends_too_early_is_not_remembered(tmp_path: Path) -> None:
+    still = _context().services
+    runner = Runner(
+        services=still,
+        ledger=MemoryLedger(Database(f"sqlite:///{tmp_path}/closeloop.db")),
+        clock=FixedClock(NOW),
+    )
+    text = "The payment failed three times today and nobody from support answers my mails"
+
+    def deliver(name: str) -> None:
+        with runner.step("ingest", now=NOW) as step:
+            step.append(BRONZE_FEEDBACK, BRONZE_FEEDBACK.from_rows([_row(name, text)]))
+
+    def killed() -> None:
+        with runner.step("refine", now=NOW) as step:
+            refine.run(step)
+            raise RuntimeError("killed")
+
+    deliver("1")
+    with pytest.raises(RuntimeError, match="killed"):
+        killed()
+    for name in ("2", "3"):
+        with runner.step("refine", now=NOW) as step:
+            refine.run(step)
+        deliver(name)
+    with runner.step("read", now=NOW) as step:
+        rows = sorted(step.rows(FEEDBACK).to_pylist(), key=lambda r: r["source_id"])
+        blobs = [step.state(name, scope="shop-app") for name in DUPLICATES_STATES]
+    assert [r["duplicate_of"] for r in rows] == [None, rows[0]["feedback_id"]]
+    assert DuplicateMemory(blobs).size == 2
 
 
 def test_an_idle_pass_writes_nothing() -> None:
