@@ -1,9 +1,9 @@
-"""Prints how well and how fast texts are understood: vectors, themes, categories, tone.
+"""Prints how well and how fast texts are understood: vectors, categories, tone.
 
     python benchmarks/understanding.py --data DIR [--cache DIR] [--rows 136422]
 
 DIR holds banking77.parquet, mini_bar.parquet and play_reviews.parquet (public data sets; a part
-whose file is absent is left out). `--cache` keeps vectors for the next run.
+whose file is absent is left out). Themes have a script of their own: themes.py. `--cache` keeps vectors for the next run.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -28,10 +27,9 @@ from closeloop.models.minilm import minilm
 from closeloop.models.wiring import make_embedder
 from closeloop.ports import Embedder, Vectors
 from closeloop.stages import embed, enrich, theme
-from closeloop.stages.embed import matrix
 from closeloop.stages.enrich_category import build
 from closeloop.stages.enrich_sentiment import MAX_STARS, fit_head
-from closeloop.stats import themes
+from closeloop.stages.vectors import matrix
 from closeloop.stats.calibration import calibration_error
 from closeloop.tables import ASSIGNMENT, EMBEDDING, ENRICHMENT, FEEDBACK, TIME
 from closeloop.testing.configuration import example_configuration
@@ -39,10 +37,6 @@ from closeloop.testing.context import InMemoryContext
 from closeloop.text.sentiment import text_log_odds
 from closeloop.text.words import words_of
 
-Ints = npt.NDArray[np.int64]
-
-TEXTS = 10_000
-FIRST = 2_000
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 HELD_OUT_APPS = 4
 
@@ -60,96 +54,6 @@ def vectors_speed(texts: Sequence[str], cache: Path) -> None:
     worst = float((alone * together[:200]).sum(axis=1).min())
     print("\n## Vectors (MiniLM, fp32)")
     print(f"first vector after {cold:.2f} s; {rate:,.0f} texts/s; alone against batch {worst:.7f}")
-
-
-def theme_quality(path: Path, embedder: Embedder) -> None:
-    """Print V-measure and adjusted Rand index of the first clustering and of streaming."""
-    rows = pq.read_table(path)
-    truth = np.unique(rows.column("label").to_pylist(), return_inverse=True)[1]
-    draw = np.random.default_rng(1).permutation(rows.num_rows)[:TEXTS]
-    texts = rows.column("text").to_pylist()
-    vectors, truth = embedder.embed(texts)[draw], truth[draw]
-    print(f"\n## Themes, banking77 (77 intents, {len(draw)} texts)")
-    started = time.perf_counter()
-    frame = themes.fit_frame(vectors, seed=7)
-    centred = frame.centred(vectors)
-    groups = _first(frame, centred)
-    took = time.perf_counter() - started
-    v, ari = agreement(truth, groups)
-    found = int(groups.max()) + 1
-    print(f"first clustering   V {v:.3f}  ARI {ari:.3f}  themes {found}  {took:.1f} s")
-    started = time.perf_counter()
-    streamed = _stream(vectors)
-    took = time.perf_counter() - started
-    later = np.arange(len(vectors)) >= FIRST
-    left = float((streamed[later] < 0).mean())
-    v, ari = agreement(truth[later], _apart(streamed[later]))
-    print(
-        f"streaming          V {v:.3f}  ARI {ari:.3f}  themes {int(streamed.max()) + 1}"
-        f"  left out {left:.3f}  {took:.1f} s (first {FIRST} clustered, the others on arrival)"
-    )
-
-
-def _first(frame: themes.Frame, centred: Vectors) -> Ints:
-    groups = themes.bootstrap(centred, seed=7)
-    sums, sizes = themes.sums_of(centred, groups, count=int(groups.max()) + 1)
-    least = frame.mu + themes.MERGE_AT * frame.sd
-    joined = themes.agglomerate(groups, sums, sizes, least_cosine=least)
-    return np.asarray(np.unique(joined, return_inverse=True)[1], np.int64)
-
-
-def _stream(vectors: Vectors) -> Ints:
-    """Return theme numbers: the first texts clustered, the others in turns of 200 as a run does."""
-    frame = themes.fit_frame(vectors[:FIRST], seed=7)
-    centred = frame.centred(vectors)
-    found = np.full(len(vectors), -1)
-    found[:FIRST] = _first(frame, centred[:FIRST])
-    sums, _ = themes.sums_of(centred[:FIRST], found[:FIRST], count=int(found.max()) + 1)
-    waiting = np.zeros(0, np.int64)
-    for start in range(FIRST, len(vectors), 200):
-        rows = np.arange(start, min(start + 200, len(vectors)))
-        place, best, _ = themes.best_two(centred[rows], themes.centres_of(sums))
-        near = frame.scores(best) >= themes.ASSIGN_AT
-        found[rows[near]] = place[near]
-        np.add.at(sums, place[near], centred[rows[near]])
-        waiting = np.concatenate([waiting, rows[~near]])[-512:]
-        least = frame.mu + themes.SEED_AT * frame.sd
-        groups = themes.seeds(centred[waiting], least_cosine=least, members=themes.SEED_MEMBERS)
-        if groups.max(initial=-1) >= 0:
-            fresh, _ = themes.sums_of(centred[waiting], groups, count=int(groups.max()) + 1)
-            found[waiting[groups >= 0]] = groups[groups >= 0] + len(sums)
-            sums = np.concatenate([sums, fresh])
-            waiting = waiting[groups < 0]
-    return found
-
-
-def _apart(found: Ints) -> Ints:
-    """Give each text without a theme one of its own, so that leaving out earns nothing."""
-    alone = found < 0
-    result = found.copy()
-    result[alone] = found.max() + 1 + np.arange(alone.sum())
-    return result
-
-
-def agreement(truth: Ints, found: Ints) -> tuple[float, float]:
-    """Return V-measure (Rosenberg & Hirschberg 2007) and adjusted Rand index (Hubert & Arabie)."""
-    table = np.zeros((int(truth.max()) + 1, len(np.unique(found))))
-    np.add.at(table, (truth, np.unique(found, return_inverse=True)[1]), 1.0)
-
-    def entropy(counts: npt.NDArray[np.float64]) -> float:
-        share = counts[counts > 0] / counts.sum()
-        return float(-(share * np.log(share)).sum())
-
-    rows, columns, both = (entropy(x) for x in (table.sum(1), table.sum(0), table.ravel()))
-    shared = rows + columns - both
-    one, other = shared / rows, shared / columns
-
-    def pairs(counts: npt.NDArray[np.float64]) -> float:
-        return float((counts * (counts - 1) / 2).sum())
-
-    chance = pairs(table.sum(1)) * pairs(table.sum(0)) / pairs(np.array([table.sum()]))
-    most = (pairs(table.sum(1)) + pairs(table.sum(0))) / 2
-    return 2 * one * other / (one + other), (pairs(table) - chance) / (most - chance)
 
 
 def taxonomy_accuracy(path: Path, embedder: Embedder) -> None:
@@ -297,7 +201,6 @@ def main() -> None:
             vectors_speed(reviews.column("text").slice(0, 2_000).to_pylist(), cache)
             tone(reviews, speed(reviews, embedder, Path(empty)))
         if (data / "banking77.parquet").is_file():
-            theme_quality(data / "banking77.parquet", embedder)
             taxonomy_accuracy(data / "banking77.parquet", embedder)
         if (data / "mini_bar.parquet").is_file():
             complaints(data / "mini_bar.parquet", embedder, Path(empty))

@@ -25,6 +25,7 @@ from closeloop.tables import TABLES, Table
 if TYPE_CHECKING:
     from closeloop.domain.configuration import Configuration
     from closeloop.loop import PassReport
+    from closeloop.models.remote import RemoteModel
     from closeloop.ports import Tracker
     from closeloop.replay import ReplayPlan
     from closeloop.runner import Runner
@@ -160,11 +161,15 @@ class Workspace:
         if self._embedder is None:
             from closeloop.models.wiring import make_embedder
 
+            chosen = self.settings.embedder
             self._embedder = make_embedder(
-                kind=self.settings.embedder.kind,
-                folder=self.settings.embedder.folder,
-                threads=self.settings.embedder.threads,
+                kind=chosen.kind,
+                folder=chosen.folder,
+                threads=chosen.threads,
+                prefix=chosen.prefix,
+                remote=_remote_model(chosen),
                 cache_folder=self.folder / self.settings.storage.vector_cache,
+                seed=self.settings.seed,
             )
         return self._embedder
 
@@ -309,6 +314,36 @@ class Workspace:
         ledger.persist(heads=heads, as_of=plan.end, finished_at=self.clock.now())
         return reports
 
+    @contextmanager
+    def trial(
+        self, *, learned: Sequence[str] = (), token_key: bytes | None = None
+    ) -> Iterator[Runner]:
+        """Yield a runner over empty tables and an empty database in memory; nothing is kept.
+
+        `learned` names what steps of this workspace remember and the runner shall start with.
+        `token_key` takes the workspace's place, so that a folder that won't last gives the same
+        tokens each time.
+        """
+        from closeloop.engines.memory import MemoryEngine
+        from closeloop.runner import Runner
+        from closeloop.store.database import Database
+        from closeloop.store.memory_ledger import MemoryLedger
+        from closeloop.tables import STATE
+
+        services = self._services(MemoryEngine(keep=2))
+        if token_key is not None:
+            services.token_key = token_key
+        database = Database("sqlite://")
+        try:
+            runner = Runner(services=services, ledger=MemoryLedger(database), clock=self.clock)
+            if learned:
+                rows = self.committed(STATE, where=[("name", "in", sorted(learned))])
+                with runner.step("learned", now=self.now()) as step:
+                    step.append(STATE, rows)
+            yield runner
+        finally:
+            database.close()
+
     def _write_tables(self, engine: Engine, heads: dict[str, Head], lake: Path) -> dict[str, Head]:
         from closeloop.engines.local import LocalEngine
         from closeloop.ports import Transaction
@@ -361,6 +396,33 @@ class Workspace:
 def write_summary(folder: Path, summary: dict[str, Any]) -> None:
     """Write what a backtest found, so that it can be named and listed later."""
     (folder / "summary.json").write_text(json.dumps(summary, indent=2), encoding="utf-8")
+
+
+def _remote_model(chosen: settings_module.EmbedderSettings) -> RemoteModel:
+    """Return what closeloop.yaml says of a model over the network; the key is not read yet."""
+    from closeloop.models.remote import RemoteModel
+
+    key = chosen.api_key
+    given: dict[str, Any] = {
+        "token_scope": chosen.token_scope,
+        "max_text_bytes": chosen.max_text_bytes,
+    }
+    return RemoteModel(
+        endpoint=chosen.endpoint,
+        deployment=chosen.deployment,
+        model=chosen.model,
+        auth=chosen.auth,
+        api_key=None
+        if key is None
+        else lambda: settings_module.resolve(key, where="closeloop.yaml: embedder.api_key"),
+        dimensions=chosen.dimensions,
+        prefix=chosen.prefix,
+        requests_per_minute=chosen.requests_per_minute,
+        tokens_per_minute=chosen.tokens_per_minute,
+        timeout_s=chosen.timeout.total_seconds(),
+        max_wait_s=chosen.max_wait.total_seconds(),
+        **{name: value for name, value in given.items() if value is not None},
+    )
 
 
 def _ensure_key(folder: Path) -> TokenKey:

@@ -48,6 +48,12 @@ class PassReport:
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
+    def add(self, step: str, counts: dict[str, int]) -> None:
+        """Add the figures of one run of a step."""
+        held = self.counts.setdefault(step, {})
+        for name, value in counts.items():
+            held[name] = held.get(name, 0) + value
+
     def count(self, step: str, name: str) -> int:
         """Return one figure, 0 where the step did not state it."""
         return self.counts.get(step, {}).get(name, 0)
@@ -60,12 +66,18 @@ def run_pass(
     trackers: Sequence[Tracker],
     stopwatch: Callable[[], float],
 ) -> PassReport:
-    """Run every stage once over what is new at `now`, then deliver the outbox."""
+    """Run every stage over what is new at `now`, then deliver the outbox.
+
+    A stage that works in portions is run, and committed, once a portion.
+    """
     report = PassReport(now=now)
     for name, stage in (*STAGES, (DELIVER, lambda step: act.deliver(step, trackers))):
         started = stopwatch()
-        with runner.step(name, now=now) as step:
-            stage(step)
-        report.counts[name] = step.counts
+        left = True
+        while left:
+            with runner.step(name, now=now) as step:
+                stage(step)
+            report.add(name, step.counts)
+            left = step.left
         report.seconds[name] = stopwatch() - started
     return report

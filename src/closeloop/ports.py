@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from closeloop.domain.brief import Brief, FactSheet
 from closeloop.domain.configuration import Configuration
@@ -132,6 +133,23 @@ class Embedder(Protocol):
 
     def embed(self, texts: Sequence[str], *, progress: Progress | None = None) -> Vectors:
         """Return one row a text, float32 [len(texts), dimensions]."""
+        ...
+
+
+STUDENT = "+static-"
+"""Stands in a student's model_id between its teacher's and its own version."""
+
+
+@runtime_checkable
+class Teacher(Embedder, Protocol):
+    """An embedder that can have a fast stand-in, fitted to texts of the deployment."""
+
+    def fit_student(self, texts: Sequence[str], vectors: Vectors) -> Embedder:
+        """Fit, keep and return a student of these texts and their vectors by this embedder."""
+        ...
+
+    def student(self, model_id: str) -> Embedder | None:
+        """Return a student that was fitted earlier, or None where it is not kept any more."""
         ...
 
 
@@ -323,8 +341,23 @@ class StepContext(Protocol):
         """The workspace's secret key for joinable tokens and author keys (32 bytes)."""
         ...
 
-    def new_rows(self, table: Table, *, columns: Sequence[str] | None = None) -> pa.Table:
+    def new_rows(
+        self,
+        table: Table,
+        *,
+        columns: Sequence[str] | None = None,
+        where: Sequence[Condition] = (),
+    ) -> pa.Table:
         """Return committed rows that this step has not consumed in an earlier committed run."""
+        ...
+
+    def portion(self, table: Table, *, by: str, rows: int) -> tuple[Condition, ...]:
+        """Return the conditions of the next so many new rows, in order of a column, null first.
+
+        To be given to new_rows, for every table that the step consumes and has the column: so
+        a long history needs no more memory than a portion. The loop runs the step until none are
+        left. Rows that share the last value come together.
+        """
         ...
 
     def rows(
@@ -422,6 +455,12 @@ class Ledger(Protocol):
     def mark_undone(self, step_ids: Sequence[int], *, heads: dict[str, Head]) -> None:
         """Record that steps were undone, with the heads after the undoing."""
         ...
+
+
+def of_model(column: pa.ChunkedArray, model_id: str) -> pa.ChunkedArray:
+    """Return which vectors are in the space of a model: its own, and those of its students."""
+    own = pc.equal(column, model_id)
+    return pc.or_(own, pc.starts_with(column, pattern=f"{model_id}{STUDENT}"))
 
 
 def only_if_in(column: str, values: Iterable[str]) -> Condition:

@@ -143,9 +143,31 @@ class PiiSettings(_Strict):
 class EmbedderSettings(_Strict):
     """Which model turns texts into vectors."""
 
-    kind: Literal["minilm", "onnx"] = "minilm"
+    kind: Literal["minilm", "onnx", "azure_openai", "openai"] = "minilm"
     folder: str | None = None
     threads: int | None = Field(None, gt=0)
+    at_once: int = Field(20_000, ge=2_000)
+    student_agreement: float = Field(0.7, ge=0, le=1)
+    prefix: str = Field("", max_length=200)
+    endpoint: str | None = None
+    deployment: str | None = None
+    model: str | None = None
+    auth: Literal["key", "entra"] = "key"
+    api_key: str | None = None
+    token_scope: str | None = None
+    dimensions: int | None = Field(None, gt=0, le=16_384)
+    max_text_bytes: int | None = Field(None, ge=64, le=8_191)
+    requests_per_minute: int | None = Field(None, gt=0)
+    tokens_per_minute: int | None = Field(None, gt=0)
+    timeout: Duration = timedelta(seconds=60)
+    max_wait: Duration = timedelta(minutes=5)
+
+    @field_validator("api_key")
+    @classmethod
+    def _only_a_reference(cls, value: str | None) -> str | None:
+        if value is not None and not _REFERENCE.fullmatch(value):
+            raise ValueError("a secret is never written here; refer to it as ${env:NAME}")
+        return value
 
 
 class StorageSettings(_Strict):
@@ -340,6 +362,8 @@ def load(folder: Path) -> LoadedSettings:
             max_future=main.ingest.max_future,
             retention=main.retention,
             theme_min_texts=main.themes.min_texts,
+            embed_at_once=main.embedder.at_once,
+            student_agreement=main.embedder.student_agreement,
             seed=main.seed,
         ),
     )
@@ -428,7 +452,8 @@ def _explain(
             or f"settings here: {', '.join(known)}",
         )
     message = str(first["msg"]).removeprefix("Value error, ")
-    value = "" if first["type"] == "missing" else f" (found {redact(first.get('input'))!r})"
+    silent = first["type"] == "missing" or first["loc"][-1:] == ("api_key",)
+    value = "" if silent else f" (found {redact(first.get('input'))!r})"
     return SettingsError(f"{path}{at_line}: {place}: {message}{value}{more}")
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from closeloop.domain.configuration import Configuration
 from closeloop.ports import (
@@ -23,6 +24,28 @@ from closeloop.ports import (
     Writer,
 )
 from closeloop.tables import STATE, Table
+
+PORTION = "portion"
+"""State of a step, by its name as scope, that works through its new rows in portions."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """How far a step is in its portions: the key passed, and the ledger steps they all stop at."""
+
+    after: str | int | None
+    upto: dict[str, int]
+
+    def to_bytes(self) -> bytes:
+        return json.dumps([self.after, self.upto], sort_keys=True).encode()
+
+    @staticmethod
+    def from_bytes(blob: bytes | None) -> _Mark | None:
+        return None if not blob else _Mark(*json.loads(blob))
+
+    def passed(self, table: Table, by: str) -> Condition:
+        """Return the condition that a row comes after this mark (null comes first of all)."""
+        return (by, "!=", None) if self.after is None else (by, ">", _key(table, by, self.after))
 
 
 @dataclass(slots=True)
@@ -63,6 +86,9 @@ class StepRun:
         self.written: dict[str, int | None] = {}
         self.consumed: dict[str, int] = {}
         self.counts: dict[str, int] = {}
+        self.left = False
+        self._keep = False
+        self._upto: dict[str, int] = {}
         self._batch_id = batch_id
         self._now = now
         self._open_ops = open_ops
@@ -109,17 +135,54 @@ class StepRun:
         """The workspace's secret key for joinable tokens and author keys."""
         return self.services.token_key
 
-    def new_rows(self, table: Table, *, columns: Sequence[str] | None = None) -> pa.Table:
+    def new_rows(
+        self,
+        table: Table,
+        *,
+        columns: Sequence[str] | None = None,
+        where: Sequence[Condition] = (),
+    ) -> pa.Table:
         """Return committed rows that this step has not consumed yet; a commit consumes them."""
         head = self.heads.get(table.full_name, NO_HEAD)
         since = self.cursors.get(table.full_name, 0)
-        self.consumed[table.full_name] = head.step_id
-        if head.version is None or head.step_id <= since:
+        upto = self._upto.get(table.full_name, 0) if self._upto else head.step_id
+        self.consumed[table.full_name] = upto
+        if head.version is None or upto <= since:
             rows = table.empty()
             return rows if columns is None else rows.select(list(columns))
+        new: list[Condition] = [("batch_id", ">", since)]
+        if upto < head.step_id:
+            new.append(("batch_id", "<=", upto))
         return self.services.engine.read(
-            table, version=head.version, columns=columns, where=(("batch_id", ">", since),)
+            table, version=head.version, columns=columns, where=(*new, *where)
         )
+
+    def portion(self, table: Table, *, by: str, rows: int) -> tuple[Condition, ...]:
+        """Return the conditions of the next so many new rows, in order of a column.
+
+        Given to new_rows as `where` (of each table that has the column) they bound the memory of
+        a step. While rows are left, nothing is consumed and `left` is set: the step is run again.
+        """
+        mark = _Mark.from_bytes(self.state(PORTION, scope=self.name))
+        heads = {name: head.step_id for name, head in self.heads.items()}
+        # Rows that were committed after the first portion began wait until all of it is done.
+        self._upto = heads if mark is None else mark.upto
+        passed = () if mark is None else (mark.passed(table, by),)
+        waiting = self.new_rows(table, columns=[by], where=passed).column(by)
+        if len(waiting) <= rows:
+            if mark is not None:
+                self.put_state(PORTION, b"", scope=self.name)
+                self.left = heads.get(table.full_name, 0) > mark.upto.get(table.full_name, 0)
+            return passed
+        self.left = self._keep = True
+        last: str | int | None = None
+        upto: Condition = (by, "=", None)
+        if not waiting.null_count:
+            ordered = waiting.cast(pa.int64()) if pa.types.is_timestamp(waiting.type) else waiting
+            last = ordered.take(pc.sort_indices(ordered).slice(rows - 1, 1))[0].as_py()
+            upto = (by, "<=", _key(table, by, last))
+        self.put_state(PORTION, _Mark(last, self._upto).to_bytes(), scope=self.name)
+        return (*passed, upto)
 
     def rows(
         self,
@@ -198,7 +261,7 @@ class StepRun:
         for table, version in self.written.items():
             heads[table] = Head(version=version, step_id=self._batch_id)
         cursors = dict(self.cursors)
-        for table, step_id in self.consumed.items():
+        for table, step_id in ({} if self._keep else self.consumed).items():
             cursors[table] = self._batch_id if table in self.written else step_id
         self.services.state_cache.update(self._pending_state)
         return heads, cursors
@@ -233,3 +296,9 @@ class StepRun:
         return Transaction(
             app_id=f"closeloop/{self.name}", version=self._batch_id * 1_000 + self._writes
         )
+
+
+def _key(table: Table, column: str, value: str | int) -> str | int | datetime:
+    if pa.types.is_timestamp(table.schema.field(column).type) and isinstance(value, int):
+        return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=value)
+    return value

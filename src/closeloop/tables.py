@@ -275,6 +275,7 @@ THEME = Table(
         _c("merged_into", TEXT, "theme that took it over"),
         _c("split_from", TEXT, "theme it was part of"),
         _c("content_free", FLAG, "its texts say nothing to act on"),
+        _c("emerging", FLAG, "new within the theme it was split from; not kept for good yet"),
         BATCH,
     ),
 )

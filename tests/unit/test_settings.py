@@ -142,3 +142,33 @@ def test_durations(text, seconds):
 def test_what_is_no_duration(text):
     with pytest.raises(ValueError, match="number and a unit"):
         duration(text)
+
+
+def test_an_embedder_over_the_network_is_read_and_its_key_stays_a_reference(tmp_path):
+    write(
+        tmp_path,
+        "closeloop.yaml",
+        """
+embedder:
+  kind: azure_openai
+  endpoint: https://shop.openai.azure.com
+  deployment: vectors
+  api_key: ${env:AZURE_OPENAI_API_KEY}
+  dimensions: 512
+  tokens_per_minute: 100000
+  max_wait: 2m
+""",
+    )
+    embedder = load(tmp_path).settings.embedder
+    assert embedder.api_key == "${env:AZURE_OPENAI_API_KEY}"
+    assert (embedder.dimensions, embedder.tokens_per_minute) == (512, 100_000)
+    assert embedder.max_wait == timedelta(minutes=2)
+
+
+@pytest.mark.parametrize("written", ["sk-hunter2", "sk-${env:PART}-hunter2", "[hunter2]"])
+def test_a_key_written_into_the_file_is_refused_and_not_shown(tmp_path, written):
+    write(tmp_path, "closeloop.yaml", f"embedder: {{kind: openai, api_key: {written!r}}}")
+    message = failure(tmp_path)
+    assert "api_key" in message
+    assert "${env:NAME}" in message
+    assert "hunter2" not in message

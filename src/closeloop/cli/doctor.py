@@ -12,6 +12,7 @@ from closeloop.app import PRIVATE_FOLDER, Workspace
 from closeloop.cli.output import print_json
 from closeloop.cli.session import open_workspace
 from closeloop.errors import CloseloopError
+from closeloop.models.wiring import served_at, without_cache
 
 LOW_DISK_BYTES = 2_000_000_000
 
@@ -80,8 +81,11 @@ def _key(workspace: Workspace) -> Finding:
 
 def _model(workspace: Workspace) -> Finding:
     embedder = workspace.embedder()
-    shape = embedder.embed(["a payment failed"]).shape
-    return Finding("model", ok=True, detail=f"{embedder.model_id}, {shape[1]} dimensions")
+    # Past the cache: what is checked is that the model answers now.
+    shape = without_cache(embedder).embed(["a payment failed"]).shape
+    served = served_at(embedder)
+    where = "" if served is None else f", served at {served} (asked once: a few tokens, billed)"
+    return Finding("model", ok=True, detail=f"{embedder.model_id}, {shape[1]} dimensions{where}")
 
 
 def _database(workspace: Workspace) -> Finding:

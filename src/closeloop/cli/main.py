@@ -27,7 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Replay history: what would have been ticketed.",
     ),
     "signals": ("closeloop.cli.signals:signals", "See what rises, and what is behind it."),
-    "themes": ("closeloop.cli.signals:themes", "See what customers talk about."),
+    "themes": ("closeloop.cli.themes:themes", "See what customers talk about."),
     "briefs": ("closeloop.cli.briefs:briefs", "Read the briefs."),
     "tickets": ("closeloop.cli.tickets:tickets", "See and move tickets."),
     "review": ("closeloop.cli.review:review", "Approve, reject, merge, split, label."),
@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "query": ("closeloop.cli.query:query", "SQL over every table."),
     "erase": ("closeloop.cli.erase:erase", "Erase a person's feedback through every layer."),
     "simulate": ("closeloop.cli.simulate:simulate", "Make feedback with known truth."),
+    "evaluate": ("closeloop.cli.evaluate:evaluate", "Measure closeloop on a labelled file."),
     "models": ("closeloop.cli.models:models", "See and install the embedding model."),
     "doctor": (
         "closeloop.cli.doctor:doctor",

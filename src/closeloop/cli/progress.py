@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from typing import Any
 
@@ -10,6 +11,8 @@ from closeloop.ports import Progress
 
 PLAIN_EVERY_S = 10.0
 """Without a terminal a line this often says that work goes on."""
+SHOWN_AFTER_S = 0.5
+"""A step that takes no longer shows no bar."""
 
 
 def make_progress(*, quiet: bool) -> Progress:
@@ -67,6 +70,8 @@ class BarProgress:
         self._done = 0
         self._started = 0.0
         self._outer: list[tuple[str, int | None, str, int]] = []
+        self._timer: threading.Timer | None = None
+        self._showing = threading.Lock()
 
     def start(self, step: str, *, total: int | None = None, unit: str = "rows") -> None:
         """Begin a step; a step inside another shows nothing of its own."""
@@ -75,14 +80,16 @@ class BarProgress:
             return
         self._pending = (step, total, unit)
         self._done, self._started = 0, time.monotonic()
+        # A timer, since the first unit of a step may itself take seconds.
+        self._timer = threading.Timer(SHOWN_AFTER_S, self._show)
+        self._timer.daemon = True
+        self._timer.start()
 
     def advance(self, count: int = 1) -> None:
         """Count; the bar appears once the step has taken half a second."""
         if self._pending is None or self._outer:
             return
         self._done += count
-        if self._live is None and time.monotonic() - self._started > 0.5:
-            self._show()
         if self._live is not None:
             rate = self._done / max(time.monotonic() - self._started, 1e-9)
             self._live.update(self._task, completed=self._done, rate=f"{rate:,.0f}/s")
@@ -99,11 +106,19 @@ class BarProgress:
         if self._outer:
             self._outer.pop()
             return
-        if self._live is not None:
-            self._live.stop()
-        self._live = self._task = self._pending = None
+        if self._timer is not None:
+            self._timer.cancel()
+        with self._showing:
+            if self._live is not None:
+                self._live.stop()
+            self._live = self._task = self._pending = None
 
     def _show(self) -> None:
+        with self._showing:
+            if self._pending is not None and self._live is None:
+                self._begin_bar()
+
+    def _begin_bar(self) -> None:
         from rich.console import Console
         from rich.progress import (
             BarColumn,
@@ -115,7 +130,7 @@ class BarProgress:
 
         assert self._pending is not None
         step, total, unit = self._pending
-        self._live = Progress(
+        live = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
@@ -125,5 +140,6 @@ class BarProgress:
             console=Console(stderr=True),
             transient=True,
         )
-        self._live.start()
-        self._task = self._live.add_task(step, total=total, rate="")
+        self._task = live.add_task(step, total=total, completed=self._done, rate="")
+        live.start()
+        self._live = live

@@ -1,4 +1,4 @@
-"""`closeloop signals`, `themes` and `outcomes`: look at what the loop found."""
+"""`closeloop signals` and `outcomes`: look at what the loop found."""
 
 from __future__ import annotations
 
@@ -115,45 +115,6 @@ def show_signal(ctx: click.Context, signal_id: str, as_json: bool) -> None:
             f"  {quote['feedback_id'][:10]}{stars} {safe(quote['version'] or '')}: "
             f"{shorten(quote['text'], 160)}"
         )
-
-
-@click.command()
-@click.option("--product", default=None, help="Of this product only.")
-@click.option("--limit", type=click.IntRange(min=1), default=40, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@backtest_option
-@click.pass_context
-def themes(
-    ctx: click.Context, product: str | None, limit: int, as_json: bool, backtest: str | None
-) -> None:
-    """List themes by size, with their own words."""
-    workspace = open_workspace(ctx, backtest=backtest)
-    sql = "SELECT * FROM silver.theme WHERE merged_into IS NULL"
-    parameters: list[Any] = []
-    if product is not None:
-        sql += " AND product = ?"
-        parameters.append(workspace.config.product_id(product))
-    rows = records(workspace.query(sql + " ORDER BY size DESC, theme_id", parameters=parameters))
-    if as_json:
-        print_json(rows)
-        return
-    zone = workspace.settings.timezone
-    print_table(
-        ("theme", "product", "label", "texts", "first seen", "last seen"),
-        [
-            (
-                row["theme_id"][:10],
-                row["product"],
-                row["label"],
-                row["size"],
-                local_time(row["first_seen"], zone),
-                local_time(row["last_seen"], zone),
-            )
-            for row in rows[:limit]
-        ],
-        empty="no themes yet: a product needs "
-        f"{workspace.config.theme_min_texts} usable texts (themes.min_texts)",
-    )
 
 
 @click.command()

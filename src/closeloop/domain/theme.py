@@ -22,3 +22,4 @@ class Theme:
     merged_into: str | None = None
     split_from: str | None = None
     content_free: bool = False
+    emerging: bool = False

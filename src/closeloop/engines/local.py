@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.dataset as ds
-from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
 from deltalake import Transaction as DeltaTransaction
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
@@ -21,6 +21,11 @@ from closeloop.tables import TABLES, Table
 
 REWRITE_UP_TO_ROWS = 50_000
 """Up to here a rewrite (.04 s) beats Delta's merge (1 s for 20k rows into 200k)."""
+
+
+WRITER = WriterProperties(max_row_group_size=32_768)
+"""Small row groups: a range of ids is a few of them, not a whole file. 200,000 vectors are written
+in .46 s (one group a file: 1.05 s), a quarter of them read by id in .11 s (.91 s)."""
 
 
 def _properties(transaction: Transaction) -> CommitProperties:
@@ -103,6 +108,7 @@ class LocalEngine:
             source_alias="source",
             target_alias="target",
             commit_properties=_properties(transaction),
+            writer_properties=WRITER,
         )
         merge.when_matched_update_all().when_not_matched_insert_all().execute()
         newest = self.version(table)
@@ -214,6 +220,7 @@ class LocalEngine:
                 mode=mode,
                 configuration=_storage(table) if delta is None else None,
                 commit_properties=_properties(transaction),
+                writer_properties=WRITER,
             )
         except (DeltaError, OSError) as error:
             raise OutsideError(

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import re
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 import xxhash
 
+from closeloop.models.student import StudentShelf, fit_student
 from closeloop.ports import Embedder, Progress, Vectors
 
 MAGIC = b"CLV1"
@@ -22,6 +24,8 @@ SEGMENT_TEXTS = 2_048
 MAX_SEGMENTS = 48
 
 Hashes = npt.NDArray[np.void]
+Batches = Callable[[Sequence[str]], Iterable[list[int]]]
+"""Says which texts (rows, in order) are embedded and kept together."""
 
 
 class VectorCache:
@@ -33,7 +37,7 @@ class VectorCache:
     """
 
     def __init__(self, folder: Path, *, dimensions: int) -> None:
-        self._folder = folder
+        self.folder = folder
         self._dimensions = dimensions
         self._index: Hashes | None = None
         self._places: npt.NDArray[np.int64] = np.empty((0, 2), np.int64)
@@ -80,7 +84,7 @@ class VectorCache:
         return len(_distinct(hashes[known])[0])
 
     def _load(self) -> None:
-        self._segments = sorted(self._folder.glob("*.seg")) if self._folder.is_dir() else []
+        self._segments = sorted(self.folder.glob("*.seg")) if self.folder.is_dir() else []
         self._vectors, indexes, places = [], [], []
         for path in list(self._segments):
             held = _read(path, self._dimensions)
@@ -109,12 +113,12 @@ class VectorCache:
                 path.unlink(missing_ok=True)
 
     def _write(self, hashes: Hashes, vectors: Vectors) -> Path:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         body = hashes.tobytes() + vectors.tobytes()
         # Named by content: the same texts again (after a kill, or by two runs) are one file.
         name = xxhash.xxh3_64_hexdigest(body)
-        path = self._folder / f"{name}.seg"
-        partial = self._folder / f"{name}.{os.getpid()}.partial"
+        path = self.folder / f"{name}.seg"
+        partial = self.folder / f"{name}.{os.getpid()}.partial"
         with partial.open("wb") as file:
             file.write(HEADER.pack(MAGIC, len(hashes), self._dimensions) + body)
             file.flush()
@@ -125,16 +129,34 @@ class VectorCache:
         return path
 
 
+@runtime_checkable
+class Tokenizing(Protocol):
+    """A model that runs here and whose tokenizer can be read."""
+
+    def tokenizer_json(self) -> str:
+        """Return the tokenizer as the tokenizers library writes it."""
+        ...
+
+
 class CachedEmbedder:
     """An embedder that asks its model only for texts it has never seen.
 
-    Where all texts are known, the model is not loaded.
+    Where all texts are known, the model is not loaded. Vectors are kept batch by batch, so that a
+    run that is killed or fails pays for nothing twice; `batches` says what is one (2,048 texts).
     """
 
-    def __init__(self, embedder: Embedder, folder: Path) -> None:
+    def __init__(self, embedder: Embedder, folder: Path, *, batches: Batches | None = None) -> None:
         self._embedder = embedder
+        self._batches = batches or _segments
         place = re.sub(r"[^A-Za-z0-9.-]+", "_", embedder.model_id)
+        self._root = folder
         self._cache = VectorCache(folder / place, dimensions=embedder.dimensions)
+        self._students = StudentShelf(folder / place / "students")
+
+    @property
+    def uncached(self) -> Embedder:
+        """The model itself, for a check that must reach it."""
+        return self._embedder
 
     @property
     def model_id(self) -> str:
@@ -152,24 +174,76 @@ class CachedEmbedder:
         vectors, known = self._cache.get(hashes)
         if progress is not None and known.any():
             progress.advance(int(known.sum()))
-        missing = np.flatnonzero(~known)
-        # Long texts take longer: sorting lets each segment run in batches of like length.
-        missing = np.array(sorted(missing.tolist(), key=lambda i: (len(texts[i]), i)), np.int64)
-        for start in range(0, len(missing), SEGMENT_TEXTS):
-            rows = missing[start : start + SEGMENT_TEXTS]
+        # Long texts take longer: sorting lets each batch hold texts of like length. Equal texts come
+        # to stand together and are embedded once.
+        missing = sorted(
+            np.flatnonzero(~known).tolist(), key=lambda i: (len(texts[i]), texts[i], i)
+        )
+        notes = None if progress is None else _NotesOnly(progress)
+        for batch in self._batches([texts[i] for i in missing]):
+            rows = np.array([missing[place] for place in batch], np.int64)
             wanted: dict[str, int] = {}
             places = [wanted.setdefault(texts[i], len(wanted)) for i in rows]
-            made = self._embedder.embed(list(wanted))
+            made = self._embedder.embed(list(wanted), progress=notes)
             vectors[rows] = made[places]
             self._cache.put(hashes[rows], vectors[rows])
             if progress is not None:
                 progress.advance(len(rows))
         return vectors
 
+    def fit_student(self, texts: Sequence[str], vectors: Vectors) -> Embedder:
+        """Fit, keep and return a student of these texts and their vectors by this model."""
+        pieces = self._embedder.tokenizer_json() if isinstance(self._embedder, Tokenizing) else None
+        student = fit_student(texts, vectors, teacher_id=self.model_id, tokenizer_json=pieces)
+        self._students.put(student)
+        return student
+
+    def student(self, model_id: str) -> Embedder | None:
+        """Return a student that was fitted earlier, or None where its file is gone."""
+        return self._students.get(model_id)
+
     def forget(self, text_hashes: Iterable[str]) -> int:
-        """Remove texts (xxh3-128, 32 hex digits each) from the cache; return how many there were."""
+        """Remove texts (xxh3-128, 32 hex digits each), also what earlier models made of them.
+
+        Returns how many vectors there were.
+        """
         digests = b"".join(bytes.fromhex(h) for h in sorted(set(text_hashes)))
-        return self._cache.forget(np.frombuffer(digests, HASH))
+        hashes = np.frombuffer(digests, HASH)
+        return self._cache.forget(hashes) + sum(
+            cache.forget(hashes) for cache in self._of_other_models()
+        )
+
+    def _of_other_models(self) -> Iterator[VectorCache]:
+        folders = sorted({path.parent for path in self._root.glob("*/*.seg")})
+        for folder in folders:
+            widths = {_width(path) for path in folder.glob("*.seg")} - {None}
+            if folder != self._cache.folder:
+                yield from (VectorCache(folder, dimensions=w) for w in sorted(filter(None, widths)))
+
+
+class _NotesOnly:
+    """Passes a model's notes on; what is done is counted by the cache."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def start(self, step: str, *, total: int | None = None, unit: str = "rows") -> None:
+        """Do nothing."""
+
+    def advance(self, count: int = 1) -> None:
+        """Do nothing."""
+
+    def note(self, text: str) -> None:
+        """Show the line."""
+        self._progress.note(text)
+
+    def finish(self) -> None:
+        """Do nothing."""
+
+
+def _segments(texts: Sequence[str]) -> Iterator[list[int]]:
+    for start in range(0, len(texts), SEGMENT_TEXTS):
+        yield list(range(start, min(start + SEGMENT_TEXTS, len(texts))))
 
 
 def _distinct(hashes: Hashes) -> tuple[Hashes, npt.NDArray[np.int64]]:
@@ -197,6 +271,13 @@ def _read(path: Path, dimensions: int) -> tuple[Hashes, Vectors] | None:
         hashes = np.frombuffer(file.read(count * HASH.itemsize), HASH)
     start = HEADER.size + count * HASH.itemsize
     return hashes, np.memmap(path, np.float32, "r", offset=start, shape=(count, width))
+
+
+def _width(path: Path) -> int | None:
+    """Return the dimensions that a segment states; None where it is none."""
+    with path.open("rb") as file:
+        head = file.read(HEADER.size)
+    return HEADER.unpack(head)[2] if len(head) == HEADER.size and head[:4] == MAGIC else None
 
 
 def hashes_of(texts: Sequence[str]) -> Hashes:

@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import json
 import mmap
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -60,16 +61,31 @@ def check_published(folder: Path, *, memory: Path) -> None:
             )
         seen[str(path)] = stamp
     if seen != held:
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        partial = memory.with_suffix(".partial")
-        partial.write_text(json.dumps(seen), encoding="utf-8")
-        partial.replace(memory)
+        _remember(memory, seen)
 
 
 def sha256_of(path: Path) -> str:
     """Return a file's sha256 as hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def remembered_sha256(paths: Sequence[Path], *, memory: Path | None) -> str:
+    """Return one sha256 over files; what was hashed is remembered in `memory` by size and time."""
+    held = {} if memory is None else _remembered(memory)
+    digests, seen = [], dict(held)
+    for path in paths:
+        stat = path.stat()
+        stamp, _, digest = held.get(str(path), "").rpartition("=")
+        if stamp != f"{stat.st_size}:{stat.st_mtime_ns}":
+            stamp, digest = f"{stat.st_size}:{stat.st_mtime_ns}", sha256_of(path)
+        seen[str(path)] = f"{stamp}={digest}"
+        digests.append(digest)
+    if memory is not None and seen != held:
+        _remember(memory, seen)
+    return (
+        digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+    )
 
 
 def read_safetensors(path: Path) -> dict[str, npt.NDArray[np.float32]]:
@@ -97,6 +113,13 @@ def _remembered(memory: Path) -> dict[str, str]:
     except (FileNotFoundError, json.JSONDecodeError):
         return {}
     return held if isinstance(held, dict) else {}
+
+
+def _remember(memory: Path, seen: dict[str, str]) -> None:
+    memory.parent.mkdir(parents=True, exist_ok=True)
+    partial = memory.with_suffix(".partial")
+    partial.write_text(json.dumps(seen), encoding="utf-8")
+    partial.replace(memory)
 
 
 def missing_in_folder(folder: Path, name: str) -> ModelMissingError:

@@ -5,31 +5,91 @@ from __future__ import annotations
 from pathlib import Path
 
 from closeloop.errors import SettingsError, redact
-from closeloop.models.minilm import minilm, onnx_folder
+from closeloop.models.minilm import minilm
+from closeloop.models.onnx_folder import onnx_folder
+from closeloop.models.openai_embedder import OpenAIEmbedder
+from closeloop.models.remote import RemoteModel, remote_embedder
 from closeloop.models.vector_cache import CachedEmbedder
+from closeloop.ports import Embedder
+
+SERVED = ("azure_openai", "openai")
+KINDS = ("minilm", "onnx", *SERVED)
 
 
 def make_embedder(
-    *, kind: str, folder: str | None, threads: int | None, cache_folder: Path
+    *,
+    kind: str,
+    folder: str | None,
+    threads: int | None,
+    cache_folder: Path,
+    prefix: str = "",
+    remote: RemoteModel | None = None,
+    seed: int = 7,
 ) -> CachedEmbedder:
-    """Return the embedder behind its vector cache; the default model is loaded when first needed.
+    """Return the embedder behind its vector cache; the model is loaded or asked when first needed.
 
-    `kind` is "minilm" (published weights) or "onnx" (a folder with model.onnx and tokenizer.json);
-    a folder takes the default model's place. Raises SettingsError for another kind or a missing
-    folder name, ModelMissingError where the folder lacks a file.
+    `kind` is "minilm" (published weights), "onnx" (a folder with model.onnx and tokenizer.json),
+    "azure_openai" or "openai" (`remote`; any compatible server). For minilm a folder takes the
+    default model's place. Raises SettingsError for another kind or what is missing in closeloop.yaml,
+    ModelMissingError where the folder lacks a file.
     """
-    if kind not in ("minilm", "onnx"):
+    if kind not in KINDS:
         raise SettingsError(
             f"closeloop.yaml: embedder.kind {redact(kind)!r} is not known",
-            hint="use minilm, or onnx with embedder.folder",
+            hint=f"use one of {', '.join(KINDS)}",
         )
+    _refuse_what_would_be_ignored(kind, folder, prefix, remote)
+    if kind in SERVED:
+        chosen = remote_embedder(remote or RemoteModel(), azure=kind == "azure_openai", seed=seed)
+        # What one request has paid for is kept before the next is sent.
+        return CachedEmbedder(chosen, cache_folder, batches=chosen.batches)
     if kind == "onnx" and folder is None:
         raise SettingsError(
             "closeloop.yaml: embedder.kind is onnx, but embedder.folder is not set",
             hint="name a folder that holds model.onnx and tokenizer.json",
         )
     if folder is not None:
-        chosen = onnx_folder(Path(folder).expanduser(), threads=threads)
+        local = onnx_folder(
+            Path(folder).expanduser(),
+            threads=threads,
+            prefix=prefix,
+            memory=cache_folder / "hashed.json",
+        )
     else:
-        chosen = minilm(threads=threads, memory=cache_folder / "checked.json")
-    return CachedEmbedder(chosen, cache_folder)
+        local = minilm(threads=threads, memory=cache_folder / "checked.json")
+    return CachedEmbedder(local, cache_folder)
+
+
+def _refuse_what_would_be_ignored(
+    kind: str, folder: str | None, prefix: str, remote: RemoteModel | None
+) -> None:
+    """Raise SettingsError for a setting of another kind: it is more likely that kind is wrong."""
+    asked = remote or RemoteModel()
+    given = {
+        "endpoint": asked.endpoint,
+        "deployment": asked.deployment,
+        "model": asked.model,
+        "api_key": asked.api_key,
+    }
+    if kind in SERVED:
+        given = {"folder": folder}
+    elif folder is None and kind == "minilm":
+        given["prefix"] = prefix or None
+    ignored = [name for name, value in given.items() if value is not None]
+    if ignored:
+        raise SettingsError(
+            f"closeloop.yaml: embedder.{ignored[0]} means nothing to embedder.kind {kind}",
+            hint="leave it out, or set embedder.kind to the one it belongs to "
+            f"({', '.join(KINDS)})",
+        )
+
+
+def without_cache(embedder: Embedder) -> Embedder:
+    """Return the model behind the vector cache, for a check that must reach it."""
+    return embedder.uncached if isinstance(embedder, CachedEmbedder) else embedder
+
+
+def served_at(embedder: Embedder) -> str | None:
+    """Return the host that serves the model; None where it runs on this machine."""
+    model = without_cache(embedder)
+    return model.place if isinstance(model, OpenAIEmbedder) else None

@@ -292,7 +292,8 @@ def _with_vectors(context: StepContext, material: Material) -> Material:
         context.rows(
             EMBEDDING,
             columns=["feedback_id", "revision", "vector"],
-            where=[only_if_in("feedback_id", ids)],
+            # Vectors of an earlier model can't be compared with these.
+            where=[only_if_in("feedback_id", ids), ("model", "=", context.embedder.model_id)],
         )
     )
     vectors = dict(

@@ -6,51 +6,57 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from closeloop.ports import StepContext, Vectors
-from closeloop.tables import EMBEDDING, FEEDBACK, VECTOR
+from closeloop.ports import StepContext
+from closeloop.stages.embed_anew import follow_model
+from closeloop.stages.embed_student import Volume, for_volume
+from closeloop.stages.vectors import vector_column
+from closeloop.tables import EMBEDDING, FEEDBACK
 
 NAME = "embed"
+CHUNK = 50_000
+"""Texts whose vectors are held and written at a time."""
 
 
 def run(context: StepContext) -> None:
-    """Write silver.embedding for new revisions; rows without a masker's version stay out."""
+    """Write silver.embedding for new revisions; rows without a masker's version stay out.
+
+    Where more distinct texts are new than the model is meant to read at once, it reads a sample,
+    and a student that was fitted to it and agrees with it well enough reads the others.
+    """
+    follow_model(context)
     rows = context.new_rows(FEEDBACK, columns=["feedback_id", "revision", "text", "masker"])
     masked = pc.and_(pc.is_valid(rows.column("masker")), pc.is_valid(rows.column("text")))
-    rows = rows.filter(masked)
+    rows = rows.filter(masked).drop_columns("masker")
     if not rows.num_rows:
         return
+    # Later steps ask for ranges of ids: each file then holds one.
+    rows = rows.sort_by([("feedback_id", "ascending"), ("revision", "ascending")])
+    volume = for_volume(context, rows.column("text"))
+    context.progress.start(NAME, total=rows.num_rows, unit="texts")
+    for start in range(0, rows.num_rows, CHUNK):
+        context.append(EMBEDDING, _embedded(context, rows.slice(start, CHUNK), volume))
+        context.progress.advance(min(CHUNK, rows.num_rows - start))
+    context.progress.finish()
+
+
+def _embedded(context: StepContext, rows: pa.Table, volume: Volume | None) -> pa.Table:
     texts = rows.column("text").combine_chunks().dictionary_encode()
     distinct = texts.dictionary.to_pylist()
-    embedder = context.embedder
-    context.progress.start(NAME, total=len(distinct), unit="texts")
-    vectors = embedder.embed(distinct, progress=context.progress)
-    context.progress.finish()
+    model = context.embedder.model_id
+    if volume is None:
+        vectors = context.embedder.embed(distinct)
+        models = np.full(len(distinct), model, object)
+    else:
+        vectors, models = volume.embed(distinct)
+    read = int((models == model).sum())
+    context.count("embedded texts", read)
+    context.count("embedded by the student", len(distinct) - read)
     places = np.asarray(texts.indices)
-    context.append(
-        EMBEDDING,
-        pa.table(
-            {
-                "feedback_id": rows.column("feedback_id"),
-                "revision": rows.column("revision"),
-                "model": pa.repeat(pa.scalar(embedder.model_id), rows.num_rows),
-                "vector": vector_column(vectors[places]),
-            }
-        ),
+    return pa.table(
+        {
+            "feedback_id": rows.column("feedback_id"),
+            "revision": rows.column("revision"),
+            "model": pa.array(models, pa.string()).take(texts.indices),
+            "vector": vector_column(vectors[places]),
+        }
     )
-    context.count("embedded texts", len(distinct))
-
-
-def vector_column(vectors: Vectors) -> pa.Array:
-    """Return rows of a matrix as a list column, without a Python loop."""
-    flat = pa.array(np.ascontiguousarray(vectors, np.float32).ravel())
-    fixed = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
-    return fixed.cast(VECTOR)
-
-
-def matrix(column: pa.ChunkedArray) -> Vectors:
-    """Return a list column of equally long vectors as float32 [rows, dimensions]."""
-    parts = [np.asarray(chunk.flatten()) for chunk in column.chunks if len(chunk)]
-    if not parts:
-        return np.zeros((0, 1), np.float32)
-    flat = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    return np.asarray(flat, np.float32).reshape(len(column), -1)

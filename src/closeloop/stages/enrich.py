@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +12,7 @@ import pyarrow.compute as pc
 
 from closeloop.domain.review import LabelKind
 from closeloop.domain.taxonomy import UNKNOWN
-from closeloop.ports import StepContext, Vectors
-from closeloop.stages.embed import matrix
+from closeloop.ports import Condition, StepContext, Vectors, of_model, only_if_in
 from closeloop.stages.enrich_category import MIN_LABELS, CategoryModel, build, classify
 from closeloop.stages.enrich_sentiment import (
     MAX_STARS,
@@ -22,6 +21,7 @@ from closeloop.stages.enrich_sentiment import (
     fit_head,
     negative_probability,
 )
+from closeloop.stages.vectors import matrix
 from closeloop.tables import EMBEDDING, ENRICHMENT, FEEDBACK
 from closeloop.text.sentiment import conflicts, content_free
 from closeloop.text.urgency import urgency_of
@@ -45,8 +45,11 @@ class Models:
 
 def run(context: StepContext) -> None:
     """Write silver.enrichment for new revisions; a changed taxonomy classifies all rows anew."""
-    rows = context.new_rows(FEEDBACK, columns=list(COLUMNS))
-    vectors = context.new_rows(EMBEDDING, columns=["feedback_id", "revision", "vector"])
+    portion = context.portion(FEEDBACK, by="feedback_id", rows=context.config.portion_rows)
+    rows = context.new_rows(FEEDBACK, columns=list(COLUMNS), where=portion)
+    vectors = context.new_rows(
+        EMBEDDING, columns=["feedback_id", "revision", "model", "vector"], where=portion
+    )
     held = context.state(CATEGORY)
     renamed = held is not None and not _same_taxonomy(held, context)
     rows = rows.filter(
@@ -63,6 +66,8 @@ def run(context: StepContext) -> None:
     if renamed:
         _classify_anew(context, models)
     if rows.num_rows:
+        # The model may have been changed between a killed pass and this one.
+        vectors = vectors.filter(of_model(vectors.column("model"), context.embedder.model_id))
         context.append(ENRICHMENT, _enriched(context, rows, vectors, models))
         context.count("enriched", rows.num_rows)
 
@@ -169,11 +174,7 @@ def _sentiment_head(context: StepContext, stars: Stars) -> SentimentHead | None:
         pc.sort_indices(rows, [("feedback_id", "ascending"), ("revision", "ascending")])
     )
     rows = rows.slice(0, MAX_STARS)
-    vectors = context.rows(
-        EMBEDDING,
-        columns=["feedback_id", "revision", "vector"],
-        where=[("model", "=", model_id)],
-    )
+    vectors = _vectors(context, where=[only_if_in("feedback_id", rows["feedback_id"].to_pylist())])
     vector, found = joined_vectors(rows, vectors)
     rows, vector = rows.filter(pa.array(found)), vector[found]
     negative = _ratings(rows) <= 2
@@ -183,6 +184,15 @@ def _sentiment_head(context: StepContext, stars: Stars) -> SentimentHead | None:
     context.put_state(SENTIMENT, head.to_bytes())
     context.count("sentiment heads fitted", 1)
     return head
+
+
+def _vectors(context: StepContext, *, where: Sequence[Condition]) -> pa.Table:
+    """Return stored vectors (feedback_id, revision, vector) in the space of the configured model."""
+    columns = ["feedback_id", "revision", "model", "vector"]
+    rows = context.rows(EMBEDDING, columns=columns, where=where)
+    return rows.filter(of_model(rows.column("model"), context.embedder.model_id)).drop_columns(
+        "model"
+    )
 
 
 def _same_taxonomy(blob: bytes, context: StepContext) -> bool:
@@ -203,11 +213,7 @@ def _category_model(context: StepContext) -> CategoryModel:
             return model
     answers = {label.subject[0]: label.value for label in labels if label.subject}
     ids = sorted(answers)
-    vectors = context.rows(
-        EMBEDDING,
-        columns=["feedback_id", "vector"],
-        where=[("feedback_id", "in", ids), ("model", "=", embedder.model_id)],
-    )
+    vectors = _vectors(context, where=[only_if_in("feedback_id", ids)])
     model = build(
         taxonomy,
         embedder.embed,
@@ -226,11 +232,7 @@ def _classify_anew(context: StepContext, models: Models) -> None:
         return
     rows = context.rows(FEEDBACK, columns=list(COLUMNS))
     rows = rows.filter(pc.is_in(_keys(rows), value_set=_keys(stored)))
-    vectors = context.rows(
-        EMBEDDING,
-        columns=["feedback_id", "revision", "vector"],
-        where=[("model", "=", context.embedder.model_id)],
-    )
+    vectors = _vectors(context, where=[])
     context.merge(ENRICHMENT, _enriched(context, rows, vectors, models))
     context.count("classified anew", rows.num_rows)
 

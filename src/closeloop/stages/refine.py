@@ -149,6 +149,8 @@ def _write_revisions(context: StepContext, refined: pa.Table) -> int:
         return 0
     rows = _with_language(context, rows)
     rows = _with_links(context, rows)
+    # Later steps ask for ranges of ids.
+    rows = rows.sort_by([("feedback_id", "ascending"), ("revision", "ascending")])
     context.append(FEEDBACK, FEEDBACK.conform(rows))
     return int(rows.num_rows)
 

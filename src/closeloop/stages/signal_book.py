@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from closeloop.domain.signal import SignalKind
 from closeloop.ports import StepContext
 from closeloop.stages.product_view import ProductView, hour_of, time_of
+from closeloop.stages.theme_audit import audited_themes
 from closeloop.stages.watch import RaisedRelease
 from closeloop.stats.baseline import Baselines, Ints
 from closeloop.stats.episodes import LASTS_H, Fate, fate
@@ -140,11 +141,14 @@ class SignalBook:
             return
         calibration = _calibration(self._context)
         needed = self._context.config.policy.labels_for_autonomy
+        audited = audited_themes(self._context, {r["theme_id"] for r in rows if r.get("theme_id")})
         for row in rows:
             precision, labels = calibration.get((row["product"], row["category"]), (None, 0))
             row["confidence_calibrated"] = labels >= needed and row["confidence"] is not None
             if row["confidence_calibrated"]:
                 row["confidence"] = precision
+            if row.get("theme_id") in audited:
+                row["confidence"] = audited[row["theme_id"]]
         self._context.merge(SIGNAL, SIGNAL.from_rows(rows))
         historic = sum(bool(r["historic"]) for r in rows)
         if historic:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from closeloop.ports import StepContext
 from closeloop.stages.theme_corrections import apply_corrections
+from closeloop.stages.theme_emerging import EMERGED, newborn, note, settle_emerging
 from closeloop.stages.theme_label import name_themes
 from closeloop.stages.theme_look import confidence_of, look_again
 from closeloop.stages.theme_memory import (
@@ -23,6 +24,7 @@ from closeloop.stages.theme_memory import (
     Waiting,
     nothing_waits,
 )
+from closeloop.stages.theme_migrate import migrate_themes
 from closeloop.stages.theme_recall import recall, remember, texts_waiting
 from closeloop.stages.theme_rows import (
     NEW_COLUMNS,
@@ -37,10 +39,11 @@ from closeloop.stages.theme_rows import (
     unassigned,
 )
 from closeloop.stats.calibration import ThemeConfidence
+from closeloop.stats.theme_births import NOVEL_BELOW, edge_of
 from closeloop.stats.themes import (
     ASSIGN_AT,
+    JOIN_AT,
     MAX_BOOTSTRAP,
-    MERGE_AT,
     SEED_AT,
     SEED_MEMBERS,
     agglomerate,
@@ -67,12 +70,16 @@ def run(context: StepContext) -> None:
 
     Writes silver.assignment (also for texts that wait for a theme) and silver.theme.
     """
+    migrate_themes(context)
     apply_corrections(context)
-    enriched = context.new_rows(ENRICHMENT, columns=NEW_COLUMNS)
+    portion = context.portion(ENRICHMENT, by="feedback_id", rows=context.config.portion_rows)
+    enriched = context.new_rows(ENRICHMENT, columns=NEW_COLUMNS, where=portion)
     feedback = context.new_rows(
-        FEEDBACK, columns=["feedback_id", "revision", "text", "duplicate_of"]
+        FEEDBACK, columns=["feedback_id", "revision", "text", "duplicate_of"], where=portion
     )
-    vectors = context.new_rows(EMBEDDING, columns=["feedback_id", "revision", "model", "vector"])
+    vectors = context.new_rows(
+        EMBEDDING, columns=["feedback_id", "revision", "model", "vector"], where=portion
+    )
     rows = unassigned(context, complaints(context, enriched))
     if not rows.num_rows:
         return
@@ -105,10 +112,13 @@ class _Product:
                 self._add(texts, np.full(len(texts), None, object))
                 return
             memory, texts = self._first_themes(texts, earlier)
+        now = micros_of(self._context.now)
+        looks = now - memory.looked_at >= LOOK_EVERY_US
+        if looks:
+            settle_emerging(self._context, self._book, memory)
         for start in range(0, len(texts), CHUNK):
             self._assign(memory, texts.take(np.arange(start, min(start + CHUNK, len(texts)))))
-        now = micros_of(self._context.now)
-        if now - memory.looked_at >= LOOK_EVERY_US:
+        if looks:
             look_again(self._context, self._book, memory)
             memory.looked_at = now
         name_themes(self._context, self._book, memory)
@@ -146,6 +156,8 @@ class _Product:
         self._written.moved.append(rows.filter(pa.array(known[chosen])))
         self._written.added.append(rows.filter(pa.array(~known[chosen])))
         memory.waiting = formed.waiting(centred).take(~inside).newest(MAX_WAITING)
+        edge = _at_the_edge(memory, own, groups[inside])
+        self._note_novel(memory, formed.waiting(centred).take(np.flatnonzero(inside)[edge]))
         # What the clustering left over may still hold small themes: they are as old as the others.
         self._seed(memory)
         # Texts that gathered earlier and were not drawn stand in the table as waiting already.
@@ -157,11 +169,13 @@ class _Product:
         centred = memory.frame.centred(texts.vectors)
         names, chance = np.full(len(texts), None, object), np.full(len(texts), np.nan)
         near = np.zeros(len(texts), np.bool_)
+        edge = np.zeros(len(texts), np.bool_)
         if memory.ids:
             place, first, second = best_two(centred, memory.centres)
             near = memory.frame.scores(first) >= ASSIGN_AT
             names[near] = np.array(memory.ids, object)[place[near]]
             chance[near] = self._chance(memory, first[near], second[near])
+            edge = near & _at_the_edge(memory, first, place)
             memory.grow(place[near], centred[near])
             for number in np.unique(place[near]):
                 self._book.grow(
@@ -174,6 +188,41 @@ class _Product:
             memory.waiting = memory.waiting.and_then(texts.waiting(centred).take(~near))
             self._seed(memory)
             memory.waiting = memory.waiting.newest(MAX_WAITING)
+        if not near.all() or edge.any():
+            self._note_novel(memory, texts.waiting(centred).take(edge), names[edge])
+            self._emerge(memory, fresh=set(texts.ids.tolist()))
+
+    def _note_novel(
+        self,
+        memory: ThemeMemory,
+        texts: Waiting,
+        names: npt.NDArray[np.object_] | None = None,
+    ) -> None:
+        """Remember texts at the edge of their theme; without names those that formed theirs."""
+        memory.note_novel(texts, [""] * len(texts.ids) if names is None else names.tolist())
+
+    def _emerge(self, memory: ThemeMemory, *, fresh: set[str]) -> None:
+        """Let texts at the edge of themes that are alike and came late found emerging ones."""
+        if len(memory.ids) >= MAX_THEMES:
+            return
+        texts, theme_of, groups = newborn(memory, fresh)
+        for moving in groups:
+            formed = texts.take(np.array(moving))
+            owners = [theme_of[i] for i in moving]
+            for owner in sorted(set(owners) - {""}):
+                mine = np.array([o == owner for o in owners], np.bool_)
+                place = memory.ids.index(owner)
+                memory.shrink(place, formed.vectors[mine])
+                self._book.change(owner, size=int(memory.sizes[place]))
+            parents = sorted(set(owners) - {""}, key=lambda o: (-owners.count(o), o))
+            self._establish(memory, formed, np.zeros(len(moving), np.int64), parent=parents[0])
+            taken = ", ".join(f"{owners.count(p)} texts from {p}" for p in parents)
+            note(self._context, EMERGED, memory.ids[-1], taken)
+            memory.waiting = memory.waiting.take(
+                ~np.isin(memory.waiting.ids.astype(str), formed.ids.astype(str))
+            )
+            if memory.novel is not None:
+                memory.drop_novel(np.isin(memory.novel.ids.astype(str), formed.ids.astype(str)))
 
     def _seed(self, memory: ThemeMemory) -> None:
         """Let waiting texts that are close to one another found themes."""
@@ -185,26 +234,40 @@ class _Product:
         inside = groups >= 0
         if not inside.any():
             return
+        self._establish(memory, waiting.take(inside), groups[inside])
+        memory.waiting = waiting.take(~inside)
+
+    def _establish(
+        self, memory: ThemeMemory, formed: Waiting, groups: Ints, *, parent: str | None = None
+    ) -> None:
+        """Add themes of these texts, and write where the texts belong now."""
         start = len(memory.ids)
-        names = self._found(memory, waiting, waiting.vectors, groups)
-        formed = waiting.take(inside)
-        own, following = own_and_next(formed.vectors, memory.centres, start + groups[inside])
+        names = self._found(memory, formed, formed.vectors, groups, parent=parent)
+        own, following = own_and_next(formed.vectors, memory.centres, start + groups)
         self._written.moved.append(
             assignments(
                 self._product,
                 formed,
-                names[inside],
+                names,
                 chance=self._chance(memory, own, following),
                 formed=np.ones(len(formed.ids), np.bool_),
                 model=self._confidence.name,
             )
         )
-        memory.waiting = waiting.take(~inside)
 
     def _found(
-        self, memory: ThemeMemory, texts: Texts | Waiting, centred: Vectors, groups: Ints
+        self,
+        memory: ThemeMemory,
+        texts: Texts | Waiting,
+        centred: Vectors,
+        groups: Ints,
+        *,
+        parent: str | None = None,
     ) -> npt.NDArray[np.object_]:
-        """Add a theme for each group; return each text's theme id (None: in no group)."""
+        """Add a theme for each group; return each text's theme id (None: in no group).
+
+        With a parent they are emerging themes within it.
+        """
         count = int(groups.max(initial=-1)) + 1
         sums, sizes = sums_of(centred, groups, count=count)
         central = representatives(centred, groups, centres_of(sums), texts.ids)
@@ -214,11 +277,16 @@ class _Product:
             keys = sorted(str(i) for i in texts.ids[members])
             name = theme_id_of(self._product, *keys)
             self._book.add(
-                name, times=texts.times[members], members=keys, representatives=central[number]
+                name,
+                times=texts.times[members],
+                members=keys,
+                representatives=central[number],
+                split_from=parent,
+                emerging=parent is not None,
             )
             ids.append(name)
         memory.add(ids, sums, sizes)
-        self._context.count("themes found", count)
+        self._context.count("themes found" if parent is None else "emerging themes", count)
         return np.array([*ids, None], object)[groups]
 
     def _chance(self, memory: ThemeMemory, own: Floats, following: Floats) -> Floats:
@@ -248,11 +316,17 @@ def _empty_memory(context: StepContext, texts: Texts) -> ThemeMemory:
     )
 
 
+def _at_the_edge(memory: ThemeMemory, cosines: Floats, places: Ints) -> npt.NDArray[np.bool_]:
+    """Return which texts are well below the mean similarity of their themes."""
+    least = edge_of(memory.sums, memory.sizes) - NOVEL_BELOW * memory.frame.sd
+    return np.asarray(cosines < least[places], np.bool_)
+
+
 def _kept(memory: ThemeMemory, centred: Vectors, groups: Ints) -> Ints:
     """Return groups joined where they are one, less stragglers and small ones; by size from 0."""
     count = int(groups.max(initial=-1)) + 1
     sums, sizes = sums_of(centred, groups, count=count)
-    least = memory.frame.mu + MERGE_AT * memory.frame.sd
+    least = memory.frame.mu + JOIN_AT * memory.frame.sd
     groups = agglomerate(groups, sums, sizes, least_cosine=least)
     sums, _ = sums_of(centred, groups, count=count)
     own = np.einsum("ij,ij->i", centred, centres_of(sums)[groups])
@@ -262,4 +336,18 @@ def _kept(memory: ThemeMemory, centred: Vectors, groups: Ints) -> Ints:
     order = order[sizes[order] >= SEED_MEMBERS][:MAX_THEMES]
     place = np.full(count + 1, -1, np.int64)
     place[order] = np.arange(len(order))
-    return place[groups]
+    kept = place[groups]
+    return _strays_to_nearest(memory, centred, kept, count=len(order))
+
+
+def _strays_to_nearest(memory: ThemeMemory, centred: Vectors, groups: Ints, *, count: int) -> Ints:
+    """Return groups with those in none put to the nearest, where a later text would come there."""
+    alone = np.flatnonzero(groups < 0)
+    if not count or not len(alone):
+        return groups
+    sums, _ = sums_of(centred, groups, count=count)
+    nearest, cosines, _ = best_two(centred[alone], centres_of(sums))
+    near = memory.frame.scores(cosines) >= ASSIGN_AT
+    groups = groups.copy()
+    groups[alone[near]] = nearest[near]
+    return groups

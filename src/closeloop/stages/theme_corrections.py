@@ -68,6 +68,11 @@ def _merge(
         return
     rows = context.rows(ASSIGNMENT, where=[("theme_id", "=", theme_id)])
     _reassign(context, rows, into)
+    join_themes(book, memory, theme_id, into=into)
+
+
+def join_themes(book: ThemeBook, memory: ThemeMemory | None, theme_id: str, *, into: str) -> None:
+    """Note that a theme has taken over another; what is stored of its texts is left to the caller."""
     one, other = book.rows[theme_id], book.rows[into]
     book.change(
         into,
@@ -102,14 +107,16 @@ def _split(
     book.change(theme_id, size=max(book.rows[theme_id]["size"] - rows.num_rows, 0))
     if memory is None:
         return
+    if memory.novel is not None:
+        memory.drop_novel(np.isin(memory.novel.ids.astype(str), ids))
     keyed = rows.select(["feedback_id", "revision", "product", "event_time"])
     texts = texts_of(context, book.product, keyed)
     if texts is not None and theme_id in memory.ids:
-        centred = memory.frame.centred(texts.vectors).astype(np.float64)
-        place = memory.ids.index(theme_id)
-        memory.sums[place] -= centred.sum(axis=0)
-        memory.sizes[place] = max(int(memory.sizes[place]) - len(texts), 0)
-        memory.add([name], centred.sum(axis=0, keepdims=True), np.array([len(texts)]))
+        centred = memory.frame.centred(texts.vectors)
+        memory.shrink(memory.ids.index(theme_id), centred)
+        memory.add(
+            [name], centred.sum(axis=0, keepdims=True, dtype=np.float64), np.array([len(texts)])
+        )
     name_themes(context, book, memory)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,7 +17,8 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 MAX_WAITING = 512
-"""Texts that wait for a theme; the oldest make room (they stay in silver.assignment, unthemed)."""
+"""Texts that wait for a theme; the oldest make room (they stay in silver.assignment, unthemed). As
+many are remembered that lie at the edge of their theme."""
 MAX_THEMES = 600
 """A product's themes; beyond that waiting texts found no more."""
 MAX_WORDS = 3_000
@@ -81,7 +83,9 @@ class ThemeMemory:
 
     A theme's sum of centred vectors and its count are enough for its centre and for the exact
     mean cosine within it and with any other. `labelled[i]` is the size it was last labelled at.
-    `stale` asks that the sums be made anew from the tables (after an erasure).
+    `stale` asks that the sums be made anew from the tables (after an erasure). `novel` are the
+    newest texts that lie at the edge of their theme, `novel_of` the themes' ids; "" stands for
+    texts that formed their theme and stay in it.
     """
 
     frame: Frame
@@ -95,6 +99,8 @@ class ThemeMemory:
     looked_at: int = 0
     proposed: list[str] = field(default_factory=list)
     stale: bool = False
+    novel: Waiting | None = None
+    novel_of: list[str] = field(default_factory=list)
 
     @property
     def centres(self) -> Vectors:
@@ -113,10 +119,29 @@ class ThemeMemory:
         np.add.at(self.sums, places, centred.astype(np.float64))
         self.sizes = self.sizes + np.bincount(places, minlength=len(self.ids))
 
+    def shrink(self, place: int, centred: Vectors) -> None:
+        """Take texts out of the theme at this place."""
+        self.sums[place] -= centred.astype(np.float64).sum(axis=0)
+        self.sizes[place] = max(int(self.sizes[place]) - len(centred), 0)
+
+    def note_novel(self, texts: Waiting, theme_ids: list[str]) -> None:
+        """Remember texts at the edge of their themes; the oldest make room."""
+        both = texts if self.novel is None else self.novel.and_then(texts)
+        self.novel = both.newest(MAX_WAITING)
+        self.novel_of = [*self.novel_of, *theme_ids][-MAX_WAITING:]
+
+    def drop_novel(self, chosen: npt.NDArray[np.bool_]) -> None:
+        """Forget the novel texts chosen by a mask over `novel`."""
+        if self.novel is not None:
+            self.novel = self.novel.take(~chosen)
+            gone = chosen.tolist()
+            self.novel_of = [n for n, out in zip(self.novel_of, gone, strict=True) if not out]
+
     def merge(self, theme_id: str, *, into: str) -> None:
         """Let one theme take over another's texts; an unknown one is left alone."""
         if theme_id not in self.ids or into not in self.ids:
             return
+        self.novel_of = [into if name == theme_id else name for name in self.novel_of]
         one, other = self.ids.index(theme_id), self.ids.index(into)
         self.sums[other] += self.sums[one]
         self.sizes[other] += self.sizes[one]
@@ -126,8 +151,9 @@ class ThemeMemory:
         self.labelled = self.labelled[kept]
 
     def to_bytes(self) -> bytes:
-        """Return the memory as npz: about 1.5 kB a theme and .8 kB a waiting text."""
+        """Return the memory as npz: 1.5 kB a theme, .8 kB a text that waits or is novel."""
         file = io.BytesIO()
+        novel = self.novel or nothing_waits(self.sums.shape[1])
         np.savez(
             file,
             centre=self.frame.centre,
@@ -141,6 +167,10 @@ class ThemeMemory:
             waiting_ids=np.array(self.waiting.ids.tolist(), "U64"),
             waiting_keys=np.stack([self.waiting.revisions, self.waiting.times]),
             waiting_vectors=self.waiting.vectors.astype(np.float16),
+            novel_ids=np.array(novel.ids.tolist(), "U64"),
+            novel_keys=np.stack([novel.revisions, novel.times]),
+            novel_vectors=novel.vectors.astype(np.float16),
+            novel_of=np.array(self.novel_of, "U64"),
             proposed=np.array(self.proposed[-MAX_PROPOSED:], "U140"),
             words=np.frombuffer("\n".join(self.background.counts).encode(), np.uint8),
             word_counts=np.array(list(self.background.counts.values()), np.int32),
@@ -153,8 +183,6 @@ class ThemeMemory:
         with np.load(io.BytesIO(blob), allow_pickle=False) as held:
             mu, sd = (float(x) for x in held["numbers"])
             looked_at, stale, texts = (int(x) for x in held["flags"])
-            revisions, times = held["waiting_keys"]
-            vectors = held["waiting_vectors"].astype(np.float32)
             words = held["words"].tobytes().decode().split("\n")
             counts = held["word_counts"].tolist()
             return ThemeMemory(
@@ -164,9 +192,17 @@ class ThemeMemory:
                 sums=held["sums"].astype(np.float64),
                 sizes=held["sizes"],
                 labelled=held["labelled"],
-                waiting=Waiting(held["waiting_ids"].astype(object), revisions, times, vectors),
+                waiting=_held(held, "waiting"),
                 background=Background(texts, dict(zip(words, counts, strict=False))),
                 looked_at=looked_at,
                 proposed=held["proposed"].tolist(),
                 stale=bool(stale),
+                novel=_held(held, "novel"),
+                novel_of=held["novel_of"].tolist(),
             )
+
+
+def _held(held: Mapping[str, np.ndarray], name: str) -> Waiting:
+    revisions, times = held[f"{name}_keys"]
+    vectors = held[f"{name}_vectors"].astype(np.float32)
+    return Waiting(held[f"{name}_ids"].astype(object), revisions, times, vectors)

@@ -21,8 +21,8 @@ MEMORY = "theme.memory"
 def recall(context: StepContext, book: ThemeBook) -> ThemeMemory | None:
     """Return the product's memory, or None where it has no themes yet.
 
-    It is made anew from the tables where it is lost, was touched by an erasure, or is of another
-    embedding model; then only themes with texts embedded by the configured model take new texts.
+    It is made anew from the tables where it is lost or was touched by an erasure; then only themes
+    with texts embedded by the configured model take new texts.
     """
     blob = context.state(MEMORY, scope=book.product)
     memory = None if blob is None else ThemeMemory.from_bytes(blob)
@@ -54,6 +54,8 @@ def forget(context: StepContext, feedback_ids: Iterable[str]) -> int:
         memory = ThemeMemory.from_bytes(blob)
         kept = np.array([i not in gone for i in memory.waiting.ids], np.bool_)
         memory.waiting = memory.waiting.take(kept)
+        if memory.novel is not None:
+            memory.drop_novel(np.array([i in gone for i in memory.novel.ids], np.bool_))
         memory.sums = np.zeros_like(memory.sums)
         memory.stale = True
         context.put_state(MEMORY, memory.to_bytes(), scope=scope)
@@ -97,6 +99,10 @@ def _rebuilt(context: StepContext, book: ThemeBook, *, frame: Frame | None) -> T
     names = [theme_of[key] for key in zip(texts.ids, texts.revisions.tolist(), strict=True)]
     ids = sorted({n for n in names if n in book.rows and book.rows[n]["merged_into"] is None})
     sums, sizes = sums_of(frame.centred(texts.vectors), _places(names, ids), count=len(ids))
+    # After a change of the model only a sample has vectors: it stands for the whole theme.
+    places = _places(rows.column("theme_id").to_pylist(), ids)
+    stored = np.bincount(places[places >= 0], minlength=len(ids)).astype(np.int64)
+    sums, sizes = sums * (stored / np.maximum(sizes, 1))[:, None], stored
     dimensions = texts.vectors.shape[1]
     memory = ThemeMemory(
         frame=frame,

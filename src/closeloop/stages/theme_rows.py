@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from closeloop.domain.taxonomy import UNKNOWN
-from closeloop.ports import StepContext, only_if_in
-from closeloop.stages.embed import matrix
+from closeloop.ports import StepContext, of_model, only_if_in
 from closeloop.stages.theme_memory import Floats, Ints, Vectors, Waiting
+from closeloop.stages.vectors import matrix
 from closeloop.tables import ASSIGNMENT, EMBEDDING, FEEDBACK, THEME, TIME, Table
 
 MODEL = "louvain+nearest-1"
@@ -124,6 +124,7 @@ class ThemeBook:
         members: Sequence[str],
         representatives: Sequence[str],
         split_from: str | None = None,
+        emerging: bool = False,
     ) -> None:
         """Add a theme that is born now, not labelled yet."""
         self.rows[theme_id] = {
@@ -139,6 +140,7 @@ class ThemeBook:
             "merged_into": None,
             "split_from": split_from,
             "content_free": False,
+            "emerging": emerging,
         }
         self.unnamed[theme_id] = list(members)
         self._changed.add(theme_id)
@@ -261,9 +263,9 @@ def gather(
         rows = rows.append_column(name, feedback.column(name).take(place))
     own = pc.and_(pc.is_null(rows.column("duplicate_of")), pc.is_valid(rows.column("text")))
     rows = _latest(rows.filter(own))
-    of_model = pc.equal(vectors.column("model"), context.embedder.model_id)
-    vectors = _with_missing(context, EMBEDDING, rows, vectors.filter(of_model))
-    vectors = vectors.filter(pc.equal(vectors.column("model"), context.embedder.model_id))
+    vectors = vectors.filter(of_model(vectors.column("model"), context.embedder.model_id))
+    vectors = _with_missing(context, EMBEDDING, rows, vectors)
+    vectors = vectors.filter(of_model(vectors.column("model"), context.embedder.model_id))
     place = pc.index_in(keys(rows), value_set=keys(vectors))
     rows = rows.append_column("place", place).filter(pc.is_valid(place))
     table = matrix(vectors.column("vector"))

@@ -14,15 +14,19 @@ _WORD = re.compile(r"\w+")
 
 
 class HashedWordEmbedder:
-    """Bag of hashed words, length 1: texts that share words are near one another."""
+    """Bag of hashed words, length 1: texts that share words are near one another.
 
-    def __init__(self, *, dimensions: int = 128) -> None:
+    Another `salt` is another model: its vectors have nothing to do with this one's.
+    """
+
+    def __init__(self, *, dimensions: int = 128, salt: str = "") -> None:
         self._dimensions = dimensions
+        self._salt = salt
 
     @property
     def model_id(self) -> str:
         """Name and version."""
-        return f"hashed-words-{self._dimensions}"
+        return f"hashed-words-{self._dimensions}{self._salt and '-'}{self._salt}"
 
     @property
     def dimensions(self) -> int:
@@ -36,7 +40,8 @@ class HashedWordEmbedder:
         vectors = np.zeros((len(texts), self._dimensions), dtype=np.float32)
         for row, text in enumerate(texts):
             for word in _WORD.findall(text.lower()):
-                digest = xxhash.xxh3_64_intdigest(word.encode("utf-8", "surrogatepass"))
+                salted = (self._salt + word).encode("utf-8", "surrogatepass")
+                digest = xxhash.xxh3_64_intdigest(salted)
                 vectors[row, digest % self._dimensions] += 1.0 if digest & (1 << 40) else -1.0
             if not vectors[row].any():
                 vectors[row, 0] = 1.0

@@ -66,3 +66,15 @@ def test_many_small_passes_stay_few_files(tmp_path: Path) -> None:
     assert len(list(tmp_path.rglob("*.seg"))) < MAX_SEGMENTS
     CachedEmbedder(model, tmp_path).embed(texts)
     assert len(model.asked) == len(texts)
+
+
+def test_texts_are_forgotten_in_what_earlier_models_made_of_them_too(tmp_path: Path) -> None:
+    old, new = HashedWordEmbedder(dimensions=16), HashedWordEmbedder(dimensions=24)
+    CachedEmbedder(old, tmp_path).embed(["secret words", "plain words"])
+    cache = CachedEmbedder(new, tmp_path)
+    cache.embed(["secret words"])
+    digest = xxhash.xxh3_128_hexdigest(b"secret words")
+    assert cache.forget([digest]) == 2
+    held = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert bytes.fromhex(digest) not in held
+    assert bytes.fromhex(xxhash.xxh3_128_hexdigest(b"plain words")) in held

@@ -24,6 +24,7 @@ from closeloop.tables import (
     SIGNAL,
 )
 from closeloop.testing.context import InMemoryContext
+from closeloop.testing.embedders import HashedWordEmbedder
 
 START = datetime(2024, 3, 5, tzinfo=UTC)
 END = START + timedelta(hours=12)
@@ -35,6 +36,7 @@ TEXTS = (
     "checkout crashes when I press pay",
     "payment error again and again",
 )
+MODEL = HashedWordEmbedder().model_id
 
 
 def signal_row(**more: Any) -> dict[str, Any]:
@@ -126,7 +128,12 @@ def seeded(**signal: Any) -> InMemoryContext:
     context.append(
         EMBEDDING,
         EMBEDDING.from_rows(
-            {"feedback_id": feedback_id, "revision": 1, "model": "m", "vector": vectors[n].tolist()}
+            {
+                "feedback_id": feedback_id,
+                "revision": 1,
+                "model": MODEL,
+                "vector": vectors[n].tolist(),
+            }
             for n, (feedback_id, *_rest) in enumerate(rows)
         ),
     )

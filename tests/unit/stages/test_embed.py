@@ -6,6 +6,7 @@ import numpy as np
 
 from closeloop.ports import Progress, Vectors
 from closeloop.stages import embed
+from closeloop.stages.vectors import matrix
 from closeloop.tables import EMBEDDING, FEEDBACK
 from closeloop.testing.context import InMemoryContext
 from closeloop.testing.embedders import HashedWordEmbedder
@@ -38,7 +39,7 @@ def test_each_text_is_embedded_once_and_each_row_gets_its_vector() -> None:
     assert set(rows.column("model").to_pylist()) == {model.model_id}
     assert sorted(model.asked) == ["late", "pay fails"]
     expected = HashedWordEmbedder().embed(["pay fails", "late", "pay fails"])
-    assert np.array_equal(embed.matrix(rows.column("vector")), expected)
+    assert np.array_equal(matrix(rows.column("vector")), expected)
 
 
 def test_text_without_a_masker_is_never_given_to_the_model() -> None:

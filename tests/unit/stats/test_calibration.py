@@ -4,7 +4,9 @@ import numpy as np
 
 from closeloop.stats.calibration import (
     MIN_PAIRS,
+    WITHIN_THEME,
     ThemeConfidence,
+    audited_share,
     calibration_error,
     fit_confidence,
     linear,
@@ -29,9 +31,9 @@ def test_few_or_one_sided_answers_leave_it_uncalibrated() -> None:
 def test_fitted_to_pairs_it_is_right_as_often_as_it_says() -> None:
     fitted = fit_confidence(*_judged(400))
     odds, same = _judged(4_000, seed=8)
-    # Of two texts with the same odds the pair is right where both are: the square.
     scores = (odds + 2.5) / 0.43
-    pair = fitted.probability(scores, np.zeros(len(scores))) ** 2
+    text = fitted.probability(scores, np.zeros(len(scores)))
+    pair = (1.0 - WITHIN_THEME) * text**2 + WITHIN_THEME * text
     assert calibration_error(pair, same) < 0.06
     start = ThemeConfidence().probability(scores, np.zeros(len(scores))) ** 2
     assert calibration_error(start, same) > 0.1
@@ -54,3 +56,11 @@ def test_calibration_error_of_known_cases() -> None:
     assert calibration_error(np.array([1.0, 1.0, 0.0]), [True, True, False]) == 0.0
     assert abs(calibration_error(np.array([0.9, 0.9]), [True, False]) - 0.4) < 1e-9
     assert calibration_error(np.zeros(0), []) == 0.0
+
+
+def test_an_audit_comes_near_the_share_that_pairs_tell_of() -> None:
+    assert audited_share(same=0, pairs=0) == np.sqrt(0.8)
+    assert audited_share(same=12, pairs=12) < 1.0
+    assert abs(audited_share(same=640, pairs=1_000) - 0.8) < 0.001
+    shares = [audited_share(same=n, pairs=16) for n in range(17)]
+    assert np.all(np.diff(shares) > 0)

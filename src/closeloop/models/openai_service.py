@@ -1,0 +1,218 @@
+"""Sends requests to an (Azure) OpenAI service or a compatible server, and tries again with care."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from closeloop.errors import ModelMissingError, SettingsError, TerminalError, redact
+from closeloop.models.openai_auth import Auth
+from closeloop.models.openai_faults import Fault, Refusal, fault_of, no_answer, refusal_of
+from closeloop.models.rate_limit import Pace, backoff_s, spent_for_s
+from closeloop.ports import Progress
+
+if TYPE_CHECKING:
+    import httpx2
+
+MAX_ATTEMPTS = 8
+CONNECT_S = 10.0
+MAX_HOLD_S = 60.0
+NOTE_FROM_S = 5.0
+"""Shorter waits are not worth a line."""
+AZURE_PATH = "/openai/v1"
+
+
+class OpenAIService:
+    """One service at one address (`url`, such as https://NAME.openai.azure.com/openai/v1).
+
+    Requests are paced, and sent again after 429, 5xx and lost connections: at most 8 times, with
+    the wait the service asks for (retry-after and x-ratelimit headers), else 1, 2, 4 … 60 s less a
+    drawn part. All waits of one request together stay within `max_wait_s`. A refused token is
+    renewed once.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        auth: Auth,
+        pace: Pace,
+        timeout_s: float = 60.0,
+        max_wait_s: float = 300.0,
+        seed: int = 7,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._url = url
+        self.where = urlsplit(url).netloc
+        self._auth = auth
+        self._pace = pace
+        self._timeout_s = timeout_s
+        self._max_wait_s = max_wait_s
+        self._draw = random.Random(seed)  # noqa: S311 - spreads retries, keeps no secret
+        self._clock = clock
+        self._sleep = sleep
+        self._client: httpx2.Client | None = None
+
+    def post(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        tokens: int,
+        progress: Progress | None = None,
+    ) -> dict[str, Any] | Refusal:
+        """Return the service's answer, or why it refused the text.
+
+        `tokens` is about what the request will use. Raises TransientError where the service was
+        busy, failing or silent for too long, TerminalError where it refuses key, model or request
+        or answers what is no JSON, ModelMissingError without the package httpx2.
+        """
+        renewed, waited, attempt = False, 0.0, 1
+        while True:
+            pause = self._pace.wait_s(tokens, now=self._clock())
+            self._wait(pause, "keeping to the rate limit", progress)
+            outcome = self._send(path, body)
+            if not isinstance(outcome, Fault):
+                if not isinstance(outcome, Refusal):
+                    self._pace.correct(booked=tokens, used=_used(outcome, tokens))
+                return outcome
+            if outcome.expired and not renewed and self._auth.renew():
+                renewed = True
+                continue
+            if not outcome.again:
+                raise outcome.error
+            asked = outcome.wait_s
+            pause = backoff_s(attempt, self._draw) if asked is None else asked
+            if attempt == MAX_ATTEMPTS or waited + pause > self._max_wait_s:
+                raise _given_up(outcome, attempt, waited, pause, asked is not None)
+            self._wait(pause, f"{self.where} is {outcome.short}", progress)
+            waited += pause
+            attempt += 1
+
+    def close(self) -> None:
+        """Close the connection; a later request opens it again."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def _send(self, path: str, body: Mapping[str, Any]) -> dict[str, Any] | Refusal | Fault:
+        httpx2 = _httpx2()
+        if self._client is None:
+            self._client = httpx2.Client(
+                timeout=httpx2.Timeout(self._timeout_s, connect=min(CONNECT_S, self._timeout_s)),
+                trust_env=not _is_loopback(urlsplit(self._url).hostname or ""),
+            )
+        content = json.dumps(body, separators=(",", ":")).encode()
+        headers = {"content-type": "application/json", **self._auth.headers()}
+        try:
+            answer = self._client.post(self._url + path, content=content, headers=headers)
+        except httpx2.TimeoutException:
+            return no_answer(f"time-out after {self._timeout_s:g} s", where=self.where)
+        except httpx2.RequestError as error:
+            return no_answer(type(error).__name__, where=self.where)
+        return self._read(answer, model=str(body.get("model", "")))
+
+    def _read(self, answer: httpx2.Response, *, model: str) -> dict[str, Any] | Refusal | Fault:
+        spent = spent_for_s(answer.headers)
+        if spent is not None:
+            self._pace.hold(self._clock() + min(spent, MAX_HOLD_S))
+        try:
+            payload = json.loads(answer.content)
+        except ValueError:
+            payload = None
+        if answer.status_code == 200:
+            if isinstance(payload, dict):
+                return payload
+            raise TerminalError(
+                f"{self.where}: answered what is no JSON object "
+                f"({len(answer.content)} bytes, {redact(answer.headers.get('content-type', ''))})",
+                hint="check that embedder.endpoint is the address of the service's API",
+            )
+        return refusal_of(answer.status_code, payload) or fault_of(
+            answer.status_code,
+            answer.headers,
+            payload,
+            where=self.where,
+            model=model,
+            scrub=self._auth.scrub,
+        )
+
+    def _wait(self, seconds: float, why: str, progress: Progress | None) -> None:
+        if seconds <= 0:
+            return
+        if progress is not None and seconds >= NOTE_FROM_S:
+            progress.note(f"{why}: waiting {seconds:.0f} s")
+        self._sleep(seconds)
+
+
+def service_url(endpoint: str, *, azure: bool) -> str:
+    """Return the address that paths such as /embeddings are added to.
+
+    Azure: with or without /openai/v1 at its end. Raises SettingsError for an address that is not
+    https (http is taken for this machine only), or that holds a user, a query or a fragment.
+    """
+    try:
+        parts = urlsplit(endpoint.strip())
+        _ = parts.port
+    except ValueError:
+        parts = urlsplit("")
+    host = parts.hostname or ""
+    shown = redact(f"{parts.scheme}://{host}", keep=80)
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise SettingsError(
+            f"closeloop.yaml: embedder.endpoint at {shown} holds more than an address",
+            hint="give scheme, host and path only; keys belong into embedder.api_key, and the v1 "
+            "API takes no api-version",
+        )
+    if not host or parts.scheme not in ("http", "https"):
+        raise SettingsError(
+            f"closeloop.yaml: embedder.endpoint {redact(endpoint, keep=80)!r} is no address",
+            hint="write it like https://NAME.openai.azure.com or http://localhost:8080/v1",
+        )
+    if parts.scheme == "http" and not _is_loopback(host):
+        raise SettingsError(
+            f"closeloop.yaml: embedder.endpoint {shown} is not encrypted",
+            hint="use https; http is taken for this machine (localhost) only",
+        )
+    url = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+    return url if not azure or url.endswith(AZURE_PATH) else url + AZURE_PATH
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _used(answer: Mapping[str, Any], booked: int) -> int:
+    usage = answer.get("usage")
+    used = usage.get("total_tokens") if isinstance(usage, Mapping) else None
+    return used if isinstance(used, int) and used >= 0 else booked
+
+
+def _given_up(fault: Fault, attempts: int, waited: float, pause: float, asked: bool) -> Exception:
+    error = fault.error
+    after = f"; gave up after {attempts} attempts and {waited:.0f} s of waiting"
+    if asked:
+        after += f" (it asks for {pause:.0f} s more)"
+    return type(error)(error.message + after, hint=error.hint)
+
+
+def _httpx2() -> Any:
+    try:
+        import httpx2
+    except ImportError as error:
+        raise ModelMissingError(
+            "embedding over the network needs the package httpx2, which is not installed",
+            hint="pip install 'closeloop[openai]'",
+        ) from error
+    return httpx2

@@ -1,0 +1,1 @@
+"""Tests of measuring closeloop on labelled files."""
