@@ -21,8 +21,9 @@ MIN_WORDS_LEFT = 6
 """Where fewer words would be left, the kind of line at fault stays: better too much than nothing."""
 MAX_SIGNATURE = 6
 """Lines after a closing ("Kind regards") that still are a signature."""
-MAX_NAME_WORDS = 6
-MAX_FIELD_WORDS = 8
+MAX_NAMES, MAX_NAME_WORDS = 3, 4
+"""Without a closing up to three last lines of up to four words, most of them capitalised."""
+MAX_FIELD_WORDS = 3
 """A form's field of more words holds what the customer says: its name goes, its value stays."""
 NATURAL_SHARE = 0.6
 """A line of fewer natural words is taken for output of a program. Chosen by eye on the 123 tickets of
@@ -48,9 +49,10 @@ _GREETING = re.compile(
 )
 _CLOSING = re.compile(
     r"(?:(?:with|many|kind|kindest|best|warm|warmest|much|yours|mit|freundliche\w*|viele|liebe|thank"
-    r"|thanks)\s+){0,3}(?:regards|wishes|thanks|you|greetings|cheers|sincerely|faithfully|truly|best"
-    r"|warmly|gr[uü](?:ß|ss)en?|cordialement|saludos|saluti|groet(?:en)?|cordialmente|yours|ta|thx"
-    r"|merci|tack|hilsen)\b[^.?:;]{0,40}[,.!]*$",
+    r"|thanks)\s+){0,3}(?:(?:regards|wishes|thanks|you|greetings|cheers|gr[uü](?:ß|ss)en?|saludos"
+    r"|saluti|groet(?:en)?|merci|hilsen)\b[^.?:;]{0,40}"
+    r"|(?:best|yours|warmly|sincerely|faithfully|truly|cordialement|cordialmente|ta|thx|tack)"
+    r"(?:,[^.?:;]{0,40})?)[,.!]*$",
     re.IGNORECASE,
 )
 _CLIENT = re.compile(
@@ -97,7 +99,7 @@ def customer_words(text: str, *, template: Collection[str] = ()) -> str:
     """Return the lines of a cleaned text that say what the customer wants, one a line.
 
     Left out are quoted threads, lines whose shape (see `shapes_of`) is in `template`, output of
-    programs, notices, greetings and signatures; of a form's field a value of more than 8 words
+    programs, notices, greetings and signatures; of a form's field a value of more than 3 words
     stays. The first line may be a subject: it loses "Re:" and ticket numbers only. Where less than
     6 words would be left, that kind of line stays, so the answer is only empty where the text is.
     """
@@ -114,12 +116,12 @@ def customer_words(text: str, *, template: Collection[str] = ()) -> str:
         kept = _without(kept, out, values)
     kept = _without(kept, _signature(lines, kept), values)
     kept = _without(kept, _marked(lines, lambda line: bool(_GREETING.match(line))), values)
-    return "\n".join(values[i] or lines[i] for i in np.flatnonzero(kept))
+    return "\n".join(values[i] or lines[i] for i in np.flatnonzero(kept).tolist())
 
 
 def _without(kept: Marks, out: Marks, values: Sequence[str]) -> Marks:
     less = kept & ~out
-    words = sum(len(values[i].split()) for i in np.flatnonzero(less))
+    words = sum(len(values[i].split()) for i in np.flatnonzero(less).tolist())
     return less if words >= MIN_WORDS_LEFT else kept
 
 
@@ -176,9 +178,14 @@ def _signature(lines: Sequence[str], kept: Marks) -> Marks:
         if _CLOSING.match(lines[place]) or _DELIMITER.match(lines[place]):
             out[place:] = True
     # What is left may still end with a bare name.
-    for place in reversed(np.flatnonzero(kept & ~out).tolist()):
-        line = lines[place]
-        if len(line.split()) > MAX_NAME_WORDS or line[-1] in ".!?…:)":
+    for place in np.flatnonzero(kept & ~out)[: -MAX_NAMES - 1 : -1].tolist():
+        if not _is_name(lines[place]):
             break
         out[place] = True
     return out
+
+
+def _is_name(line: str) -> bool:
+    words = [word for word in line.split() if word[0].isalpha()]
+    capital = sum(word[0].isupper() for word in words)
+    return 0 < len(words) <= MAX_NAME_WORDS and 2 * capital >= len(words) and line[-1] not in ".!?:"
