@@ -117,6 +117,11 @@ def forget(context: StepContext, feedback_ids: Iterable[str]) -> int:
     return written
 
 
+def shown(text: str) -> str:
+    """Return what a judge is shown of a masked text: the customer's words, up to LONGEST."""
+    return customer_words(text)[:LONGEST]
+
+
 def _gathered(
     context: StepContext, book: ThemeBook, memory: ThemeMemory | None, texts: Texts
 ) -> _Tickets | None:
@@ -201,7 +206,7 @@ def _ask(
         if not pairs:
             break
         for row in sorted({row for pair in pairs for row in pair} - set(words)):
-            words[row] = customer_words(gathered.texts.texts[row].as_py())[:LONGEST]
+            words[row] = shown(gathered.texts.texts[row].as_py())
         for pair, answer in zip(
             pairs, judge.judge([(words[a], words[b]) for a, b in pairs]), strict=True
         ):
