@@ -150,11 +150,11 @@ def erase(context: StepContext, feedback_ids: Sequence[str], *, by: str, request
     rows[TICKET.full_name] = _rewrite(context, TICKET, lambda r: _ticket(r, gone))
     rows[STATE.full_name] = (
         templates
+        + theme_tickets.forget(context, ids)
         + _clean_memory(context, ids)
         + _drop_states(context, gone)
         + enrich.forget(context, ids)
         + theme_recall.forget(context, ids)
-        + theme_tickets.forget(context, ids)
     )
     rows["operational database"] = context.ops.forget(feedback_ids=ids, texts=words)
     rows = {name: number for name, number in rows.items() if number}

@@ -34,8 +34,8 @@ from closeloop.stages.theme_rows import (
     theme_id_of,
 )
 from closeloop.stats.pairwise import (
-    JUDGE_WRONG,
-    PERSON_WRONG,
+    JUDGE_WEIGHT,
+    PERSON_WEIGHT,
     Evidence,
     joined,
     log_odds,
@@ -76,7 +76,7 @@ def take_in_tickets(context: StepContext, book: ThemeBook, texts: Texts, written
 
     A text joins the theme, or the texts without one, that likeness and answers speak for; a group
     of two founds a theme. Where there is a judge it is asked about the doubtful pairs, at most
-    three questions a new text. What people said of pairs weighs most. Themes are never joined or
+    three questions a new text. What people said of pairs holds. Themes are never joined or
     divided here.
     """
     memory = recall(context, book)
@@ -88,8 +88,7 @@ def take_in_tickets(context: StepContext, book: ThemeBook, texts: Texts, written
         names = np.full(int(gathered.new.sum()), None, object)
         written.added.append(_rows(book, gathered.texts.take(np.flatnonzero(gathered.new)), names))
         return True
-    centred = memory.frame.centred(gathered.texts.vectors)
-    evidence = Evidence(log_odds(memory.frame.scores(centred @ centred.T)))
+    evidence = Evidence(log_odds(gathered.texts.vectors))
     _hear(context, book, gathered, evidence)
     groups = joined(evidence, gathered.themes)
     _settle(context, book, memory, gathered, evidence, groups, written)
@@ -178,12 +177,12 @@ def _hear(context: StepContext, book: ThemeBook, gathered: _Tickets, evidence: E
     for label in context.ops.labels(LabelKind.PAIR):
         pair = [place[i] for i in label.subject if i in place]
         if len(pair) == 2 and label.value in set(PairAnswer):
-            evidence.add((pair[0], pair[1]), PairAnswer(label.value), wrong=PERSON_WRONG)
+            evidence.add((pair[0], pair[1]), PairAnswer(label.value), weight=PERSON_WEIGHT)
     judge = context.pair_judge
     answers = _answers(context, book.product)
     for (one, other), answer in answers.items():
         if one in place and other in place:
-            evidence.add((place[one], place[other]), answer, wrong=JUDGE_WRONG)
+            evidence.add((place[one], place[other]), answer, weight=JUDGE_WEIGHT)
     if judge is None:
         return
     fresh = _ask(judge, gathered, evidence)
@@ -210,7 +209,7 @@ def _ask(
         for pair, answer in zip(
             pairs, judge.judge([(words[a], words[b]) for a, b in pairs]), strict=True
         ):
-            evidence.add(pair, answer, wrong=JUDGE_WRONG)
+            evidence.add(pair, answer, weight=JUDGE_WEIGHT)
             one, other = sorted((str(ids[pair[0]]), str(ids[pair[1]])))
             heard[one, other] = answer
     return heard

@@ -9,25 +9,27 @@ import numpy as np
 import numpy.typing as npt
 
 from closeloop.domain.review import PairAnswer
+from closeloop.stats.themes import Frame
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Pair = tuple[int, int]
 
-SLOPE = 2.8
-EVEN_AT = 2.6
+SLOPE = 2.05
+EVEN_AT = 3.6
 EVEN_TEXTS = 58
-EVEN_PER_LOG = 0.83
-"""A pair is as likely one issue as not at a standard score of 2.6 among 58 texts, and at .83 more
-for each e-fold of texts: the more there are, the more strangers come near. Logistic fits (slope
-2.8) to half of the issues of benchmarks/tickets.py: 58 tickets and draws of 30. On questions of
-banking77 with one to five an intent it rises by .90 an e-fold between 27 and 195 texts."""
+"""Among 58 texts a pair is as likely one issue as not at a standard score of 3.6; the log odds rise
+by 2.05 a unit, and fall by log 2 where the texts are twice as many, as the share of pairs of one
+issue is then half as large. Logistic fits to one half of the issues of benchmarks/tickets.py."""
+STRANGERS = 20
+"""The mean of few texts lies near each of them: it is drawn to zero as by so many texts more."""
 JOIN_AT = 0.0
 """Without answers groups are joined from even odds on: in the half for choosing no group of 17 held
-two issues (at .38 odds 2 of 18 did, and the adjusted Rand index rose from .78 to .83)."""
-JUDGE_WRONG = 0.1
-"""Share of a judge's answers that are taken to be wrong: an answer weighs log(9) = 2.2."""
-PERSON_WRONG = 0.01
+two issues."""
+JUDGE_WEIGHT = math.log(0.9 / 0.1)
+"""Log odds of a judge's answer: one in ten is taken to be wrong."""
+PERSON_WEIGHT = 100.0
+"""What a person said holds, whatever the likeness."""
 JOIN_JUDGED_AT = math.log(0.9 / 0.1)
 """With answers groups are joined at nine to one. In the half for choosing, a judge wrong in 10% led
 to .1 groups of 17 with two issues (at 2.7 to one: .55)."""
@@ -35,10 +37,23 @@ MAX_ASKED = 5
 """Pairs of any two groups that are asked about: agreement of several decides, not one answer."""
 
 
-def log_odds(scores: Floats) -> Floats:
-    """Return log odds that two texts are of one issue, from standard scores [texts, texts]."""
-    even = EVEN_AT + EVEN_PER_LOG * math.log(max(len(scores), 2) / EVEN_TEXTS)
-    return np.asarray(SLOPE * (scores - even), np.float64)
+def log_odds(vectors: npt.NDArray[np.float32]) -> Floats:
+    """Return log odds that two texts are of one issue, from their vectors [texts, texts].
+
+    From the standard score of their cosine. Its unit comes from the lower half of the pairs, which
+    texts of one issue do not reach: it is the same whether there are many such pairs or none.
+    """
+    count = len(vectors)
+    if count < 2:
+        return np.zeros((count, count))
+    centre = vectors.sum(axis=0, dtype=np.float64) / (count + STRANGERS)
+    centred = Frame(centre=centre.astype(np.float32), mu=0.0, sd=1.0).centred(vectors)
+    cosines = (centred @ centred.T).astype(np.float64)
+    pairs = cosines[np.triu_indices(count, 1)]
+    middle = float(np.median(pairs))
+    below = max(float(np.sqrt(np.mean((pairs[pairs <= middle] - middle) ** 2))), 1e-3)
+    scores = (cosines - middle) / below
+    return np.asarray(SLOPE * (scores - EVEN_AT) - math.log(count / EVEN_TEXTS), np.float64)
 
 
 @dataclass(slots=True)
@@ -56,11 +71,11 @@ class Evidence:
         self.said = np.zeros_like(self.alike)
         self.asked = np.zeros_like(self.alike)
 
-    def add(self, pair: Pair, answer: PairAnswer, *, wrong: float) -> None:
-        """Add an answer of somebody who is wrong in this share of cases; "unsure" weighs nothing."""
+    def add(self, pair: Pair, answer: PairAnswer, *, weight: float) -> None:
+        """Add an answer that weighs so much; "unsure" weighs nothing."""
         sign = {PairAnswer.SAME: 1.0, PairAnswer.DIFFERENT: -1.0, PairAnswer.UNSURE: 0.0}[answer]
         for place in (pair, pair[::-1]):
-            self.said[place] += sign * math.log((1 - wrong) / wrong)
+            self.said[place] += sign * weight
             self.asked[place] = 1.0
 
 
@@ -83,9 +98,8 @@ def to_ask(evidence: Evidence, themes: Ints, *, limit: int) -> list[Pair]:
     """
     state = _join(evidence, themes, ask_first=True)
     open_pairs = np.minimum(state.pairs(), MAX_ASKED) - state.asked
-    weight = math.log((1 - JUDGE_WRONG) / JUDGE_WRONG)
     odds = state.odds()
-    could = (open_pairs > 0) & (odds + open_pairs * weight >= JOIN_JUDGED_AT)
+    could = (open_pairs > 0) & (odds + open_pairs * JUDGE_WEIGHT >= JOIN_JUDGED_AT)
     ones, others = np.nonzero(np.triu(could & np.isfinite(odds), k=1))
     order = np.argsort(-odds[ones, others], kind="stable")[:limit]
     return [state.most_alike(evidence, int(ones[i]), int(others[i])) for i in order]

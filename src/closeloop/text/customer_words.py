@@ -159,7 +159,7 @@ def _is_output(line: str) -> bool:
     """Return whether a program has written the line: a log, a stack frame, a request, figures."""
     if _OUTPUT.match(line):
         return True
-    words = _MASKED.sub("", line).split()
+    words = _MASKED.sub("", line).lstrip("> ").split()
     natural = sum(1 for word in words if _is_natural(word.strip(_EDGES)))
     return natural < NATURAL_SHARE * len(words)
 
@@ -187,5 +187,7 @@ def _signature(lines: Sequence[str], kept: Marks) -> Marks:
 
 def _is_name(line: str) -> bool:
     words = [word for word in line.split() if word[0].isalpha()]
-    capital = sum(word[0].isupper() for word in words)
-    return 0 < len(words) <= MAX_NAME_WORDS and 2 * capital >= len(words) and line[-1] not in ".!?:"
+    capital = 2 * sum(word[0].isupper() for word in words) >= len(words)
+    return (
+        0 < len(words) <= MAX_NAME_WORDS and capital and line[-1] not in ".!?" and ":" not in line
+    )
