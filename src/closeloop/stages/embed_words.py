@@ -27,7 +27,7 @@ def words_to_embed(context: StepContext, rows: pa.Table, *, learn: bool) -> pa.T
     they are less than the text, null otherwise. With `learn` the lines of the tickets are counted
     first, a source at a time, so that the forms among them are known.
     """
-    texts = rows.column("text").combine_chunks()
+    texts = rows.column("text")
     hashes = pa.nulls(rows.num_rows, pa.string())
     picked = _tickets(rows)
     if picked.any():

@@ -79,6 +79,8 @@ def take_in_tickets(context: StepContext, book: ThemeBook, texts: Texts, written
     three questions a new text. What people said of pairs holds. Themes are never joined or
     divided here.
     """
+    if len(texts) > MAX_TICKETS:
+        return False
     memory = recall(context, book)
     gathered = _gathered(context, book, memory, texts)
     if gathered is None:
@@ -125,7 +127,7 @@ def _gathered(
     context: StepContext, book: ThemeBook, memory: ThemeMemory | None, texts: Texts
 ) -> _Tickets | None:
     """Return the product's stored and new texts, None where they are no few tickets."""
-    if (0 if memory is None else int(memory.sizes.sum())) + len(texts) > MAX_TICKETS:
+    if memory is not None and int(memory.sizes.sum()) + len(texts) > MAX_TICKETS:
         return None
     columns = ["feedback_id", "revision", "product", "event_time", "theme_id"]
     rows = context.rows(ASSIGNMENT, columns=columns, where=[("product", "=", book.product)])
