@@ -2,7 +2,7 @@
 
     python benchmarks/tickets.py [--cache DIR] [--data DIR]
 
-The 123 tickets of 51 issues are tests/fixtures/support_tickets.jsonl, written for this purpose.
+The 123 tickets of 51 issues are tests/fixtures/support_tickets.jsonl, invented for this purpose.
 Issues are halved by their names' order, so that like ones (payout-delayed, payout-mismatch) fall
 into one half. Parameters were chosen on the first half; the second is reported apart. With --data
 (a folder with banking77.parquet) the log odds are checked on other texts.
