@@ -21,6 +21,7 @@ from closeloop.domain.review import (
     Label,
     LabelKind,
     OutboxMessage,
+    PairAnswer,
     ReviewItem,
     ThemeCorrection,
 )
@@ -163,6 +164,19 @@ class Writer(Protocol):
 
     def write(self, request: BriefRequest) -> Brief:
         """Return a brief; `verified` and `problems` are set by the caller's check."""
+        ...
+
+
+class PairJudge(Protocol):
+    """Says of pairs of masked texts whether they are about one issue; it may be wrong at times."""
+
+    @property
+    def name(self) -> str:
+        """Stored with what its answers led to."""
+        ...
+
+    def judge(self, pairs: Sequence[tuple[str, str]]) -> list[PairAnswer]:
+        """Return one answer a pair, in order."""
         ...
 
 
@@ -324,6 +338,11 @@ class StepContext(Protocol):
     @property
     def writer(self) -> Writer:
         """The configured writer of briefs."""
+        ...
+
+    @property
+    def pair_judge(self) -> PairJudge | None:
+        """The configured judge of pairs of texts, None where there is none."""
         ...
 
     @property

@@ -19,6 +19,7 @@ from closeloop.ports import (
     Engine,
     Head,
     Operations,
+    PairJudge,
     Progress,
     Transaction,
     Writer,
@@ -59,6 +60,7 @@ class StepServices:
     token_key: bytes
     progress: Progress
     state_cache: dict[tuple[str, str], tuple[int, bytes]] = field(default_factory=dict)
+    pair_judge: PairJudge | None = None
 
 
 class StepRun:
@@ -119,6 +121,11 @@ class StepRun:
     def writer(self) -> Writer:
         """The configured writer of briefs."""
         return self.services.writer
+
+    @property
+    def pair_judge(self) -> PairJudge | None:
+        """The configured judge of pairs of texts, None where there is none."""
+        return self.services.pair_judge
 
     @property
     def ops(self) -> Operations:

@@ -209,6 +209,7 @@ EMBEDDING = Table(
         _c("revision", INT, ""),
         _c("model", TEXT, "embedding model and version"),
         _c("vector", VECTOR, "float32, length 1"),
+        _c("words_hash", TEXT, "xxh3-128 of what was embedded, null where it was the whole text"),
         BATCH,
     ),
 )

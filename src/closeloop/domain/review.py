@@ -55,6 +55,14 @@ class LabelKind(StrEnum):
     TICKET = "ticket"
 
 
+class PairAnswer(StrEnum):
+    """What a person or a model says of two texts: one issue, different issues, or can't tell."""
+
+    SAME = "same"
+    DIFFERENT = "different"
+    UNSURE = "unsure"
+
+
 @dataclass(frozen=True, slots=True)
 class Label:
     """One judgement by a person. `subject` are the ids judged, `value` the answer ("same", …)."""

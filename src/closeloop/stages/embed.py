@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from closeloop.ports import StepContext
 from closeloop.stages.embed_anew import follow_model
 from closeloop.stages.embed_student import Volume, for_volume
+from closeloop.stages.embed_words import COLUMNS, words_to_embed
 from closeloop.stages.vectors import vector_column
 from closeloop.tables import EMBEDDING, FEEDBACK
 
@@ -21,17 +22,19 @@ def run(context: StepContext) -> None:
     """Write silver.embedding for new revisions; rows without a masker's version stay out.
 
     Where more distinct texts are new than the model is meant to read at once, it reads a sample,
-    and a student that was fitted to it and agrees with it well enough reads the others.
+    and a student that was fitted to it and agrees with it well enough reads the others. Of support
+    tickets only the customer's own words are embedded (see embed_words).
     """
     follow_model(context)
-    rows = context.new_rows(FEEDBACK, columns=["feedback_id", "revision", "text", "masker"])
+    rows = context.new_rows(FEEDBACK, columns=COLUMNS)
     masked = pc.and_(pc.is_valid(rows.column("masker")), pc.is_valid(rows.column("text")))
-    rows = rows.filter(masked).drop_columns("masker")
+    rows = rows.filter(masked)
     if not rows.num_rows:
         return
     # Later steps ask for ranges of ids: each file then holds one.
     rows = rows.sort_by([("feedback_id", "ascending"), ("revision", "ascending")])
-    volume = for_volume(context, rows.column("text"))
+    rows = words_to_embed(context, rows, learn=True)
+    volume = for_volume(context, rows.column("words"))
     context.progress.start(NAME, total=rows.num_rows, unit="texts")
     for start in range(0, rows.num_rows, CHUNK):
         context.append(EMBEDDING, _embedded(context, rows.slice(start, CHUNK), volume))
@@ -40,7 +43,7 @@ def run(context: StepContext) -> None:
 
 
 def _embedded(context: StepContext, rows: pa.Table, volume: Volume | None) -> pa.Table:
-    texts = rows.column("text").combine_chunks().dictionary_encode()
+    texts = rows.column("words").combine_chunks().dictionary_encode()
     distinct = texts.dictionary.to_pylist()
     model = context.embedder.model_id
     if volume is None:
@@ -58,5 +61,6 @@ def _embedded(context: StepContext, rows: pa.Table, volume: Volume | None) -> pa
             "revision": rows.column("revision"),
             "model": pa.array(models, pa.string()).take(texts.indices),
             "vector": vector_column(vectors[places]),
+            "words_hash": rows.column("words_hash"),
         }
     )

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from closeloop.ports import StepContext, Vectors, only_if_in
+from closeloop.stages.embed_words import COLUMNS, words_to_embed
 from closeloop.stages.vectors import matrix, vector_column
 from closeloop.tables import EMBEDDING, FEEDBACK
 
@@ -44,16 +45,15 @@ def embed_anew(context: StepContext, keyed: pa.Table) -> tuple[pa.Table, Vectors
     vectors in the same order.
     """
     where = [only_if_in("feedback_id", keyed.column("feedback_id").to_pylist())]
-    columns = ["feedback_id", "revision", "text", "masker"]
-    feedback = context.rows(FEEDBACK, columns=columns, where=where)
+    feedback = context.rows(FEEDBACK, columns=COLUMNS, where=where)
     masked = pc.and_(pc.is_valid(feedback.column("masker")), pc.is_valid(feedback.column("text")))
-    feedback = feedback.filter(masked)
+    feedback = words_to_embed(context, feedback.filter(masked), learn=False)
     place = pc.index_in(_keys(keyed), value_set=_keys(feedback))
     keyed, place = keyed.filter(pc.is_valid(place)), pc.drop_null(place)
     embedder = context.embedder
     if not keyed.num_rows:
         return keyed, matrix(EMBEDDING.empty().column("vector"))
-    texts = feedback.column("text").take(place).combine_chunks().dictionary_encode()
+    texts = feedback.column("words").take(place).combine_chunks().dictionary_encode()
     vectors = embedder.embed(texts.dictionary.to_pylist(), progress=context.progress)
     vectors = vectors[texts.indices.to_numpy()]
     stored = {
@@ -61,6 +61,7 @@ def embed_anew(context: StepContext, keyed: pa.Table) -> tuple[pa.Table, Vectors
         "revision": keyed.column("revision"),
         "model": pa.repeat(pa.scalar(embedder.model_id), keyed.num_rows),
         "vector": vector_column(vectors),
+        "words_hash": feedback.column("words_hash").take(place),
     }
     context.merge(EMBEDDING, pa.table(stored))
     return keyed, vectors

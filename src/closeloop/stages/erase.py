@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from closeloop.domain.erasure import Forgotten
 from closeloop.ports import StepContext, only_if_in
-from closeloop.stages import enrich, theme_recall
+from closeloop.stages import embed_words, enrich, theme_recall, theme_tickets
 from closeloop.stages.refine_links import forget as forget_copies
 from closeloop.tables import (
     ASSIGNMENT,
@@ -115,6 +115,12 @@ def text_hashes_of(context: StepContext, feedback_ids: Sequence[str]) -> tuple[s
     mine = pc.is_in(rows.column("feedback_id"), value_set=pa.array(feedback_ids, pa.string()))
     hashes = set(rows.filter(mine).column("text_hash").to_pylist())
     others = set(rows.filter(pc.invert(mine)).column("text_hash").to_pylist())
+    # Of tickets only a part was embedded: its hash stands beside the vector.
+    rows = context.rows(EMBEDDING, columns=["feedback_id", "words_hash"])
+    rows = rows.filter(pc.is_valid(rows.column("words_hash")))
+    mine = pc.is_in(rows.column("feedback_id"), value_set=pa.array(feedback_ids, pa.string()))
+    hashes |= set(rows.filter(mine).column("words_hash").to_pylist())
+    others |= set(rows.filter(pc.invert(mine)).column("words_hash").to_pylist())
     return tuple(sorted(h for h in hashes - others if h))
 
 
@@ -135,13 +141,16 @@ def erase(context: StepContext, feedback_ids: Sequence[str], *, by: str, request
         texts |= set(context.rows(table, columns=["text"], where=here).column("text").to_pylist())
     words = sorted(t for t in texts if t)
     gone = Forgotten.of(feedback_ids=ids, texts=words)
+    templates = embed_words.forget(context, ids)
     rows = {table.full_name: _delete(context, table, ids) for table in KEYED}
     rows[THEME.full_name] = _rewrite(context, THEME, lambda r: _theme(r, gone))
     rows[SIGNAL.full_name] = _rewrite(context, SIGNAL, lambda r: _signal(r, gone))
     rows[BRIEF.full_name] = _rewrite(context, BRIEF, lambda r: _brief(r, gone))
     rows[TICKET.full_name] = _rewrite(context, TICKET, lambda r: _ticket(r, gone))
     rows[STATE.full_name] = (
-        forget_copies(context, ids)
+        templates
+        + theme_tickets.forget(context, ids)
+        + forget_copies(context, ids)
         + _drop_states(context, gone)
         + enrich.forget(context, ids)
         + theme_recall.forget(context, ids)

@@ -38,6 +38,7 @@ from closeloop.stages.theme_rows import (
     theme_id_of,
     unassigned,
 )
+from closeloop.stages.theme_tickets import take_in_tickets
 from closeloop.stats.calibration import ThemeConfidence
 from closeloop.stats.theme_births import NOVEL_BELOW, edge_of
 from closeloop.stats.themes import (
@@ -104,6 +105,8 @@ class _Product:
 
     def take_in(self, texts: Texts) -> None:
         """Give new texts their theme, or let them wait until there are enough for a clustering."""
+        if take_in_tickets(self._context, self._book, texts, self._written):
+            return
         memory = recall(self._context, self._book)
         if memory is None:
             earlier = texts_waiting(self._context, self._product)

@@ -7,7 +7,7 @@ from typing import Self
 
 from closeloop.domain.configuration import Configuration
 from closeloop.engines.memory import MemoryEngine
-from closeloop.ports import Embedder, Head, Writer
+from closeloop.ports import Embedder, Head, PairJudge, Writer
 from closeloop.step import StepRun, StepServices
 from closeloop.testing.configuration import example_configuration
 from closeloop.testing.embedders import HashedWordEmbedder
@@ -39,6 +39,7 @@ class InMemoryContext(StepRun):
         now: datetime = datetime(2024, 3, 1, tzinfo=UTC),
         embedder: Embedder | None = None,
         writer: Writer | None = None,
+        pair_judge: PairJudge | None = None,
     ) -> None:
         chosen: Embedder = embedder or HashedWordEmbedder()
         self.engine = MemoryEngine()
@@ -56,6 +57,7 @@ class InMemoryContext(StepRun):
                 writer=writer or _deterministic_writer(),
                 token_key=TEST_KEY,
                 progress=SilentProgress(),
+                pair_judge=pair_judge,
             ),
             heads=heads,
             cursors={},

@@ -1,0 +1,110 @@
+"""Says what of a text is embedded: of a support ticket the customer's own words, else all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import xxhash
+
+from closeloop.ports import StepContext, only_if_in
+from closeloop.tables import FEEDBACK
+from closeloop.text.customer_words import customer_words, looks_like_ticket
+from closeloop.text.line_templates import LineTemplates
+
+TEMPLATES = "embed.templates"
+TICKET = "ticket"
+"""Feedback of this channel, and any text of a ticket's shape, may hold forms and quoted threads."""
+COLUMNS = ("feedback_id", "revision", "text", "masker", "source", "channel")
+
+
+def words_to_embed(context: StepContext, rows: pa.Table, *, learn: bool) -> pa.Table:
+    """Return what is to be embedded of each text of rows (COLUMNS), masked as the text is.
+
+    The answer has feedback_id, revision, `words`, and `words_hash`: the xxh3-128 of the words where
+    they are less than the text, null otherwise. With `learn` the lines of the tickets are counted
+    first, a source at a time, so that the forms among them are known.
+    """
+    texts = rows.column("text")
+    hashes = pa.nulls(rows.num_rows, pa.string())
+    picked = _tickets(rows)
+    if picked.any():
+        mask = pa.array(picked)
+        said = _said(context, rows.filter(mask), learn=learn)
+        less = np.fromiter((s is not None for s in said), np.bool_, len(said))
+        mask = pa.array(_at(picked, less))
+        words = [s for s in said if s is not None]
+        texts = pc.replace_with_mask(texts, mask, pa.array(words, pa.string()))
+        hashes = pc.replace_with_mask(hashes, mask, pa.array(map(_hash, words), pa.string()))
+        context.count("tickets embedded by the customer's words", len(words))
+    rows = rows.select(["feedback_id", "revision"])
+    return rows.append_column("words", texts).append_column("words_hash", hashes)
+
+
+def _said(context: StepContext, tickets: pa.Table, *, learn: bool) -> list[str | None]:
+    """Return the customer's words of each ticket, None where they are all of it."""
+    known: dict[str, LineTemplates] = {}
+    for source, texts in _by_source(tickets):
+        known[source] = _templates(context, source)
+        if learn:
+            known[source].learn(texts)
+            context.put_state(TEMPLATES, known[source].to_bytes(), scope=source)
+    said: list[str | None] = []
+    sources = pc.fill_null(tickets.column("source"), "").to_pylist()
+    for text, source in zip(tickets.column("text").to_pylist(), sources, strict=True):
+        words = customer_words(text, template=known[source].template_of(text))
+        said.append(words if words and words != text else None)
+    return said
+
+
+def _at(picked: np.ndarray, less: np.ndarray) -> np.ndarray:
+    """Return `picked` without those of its rows that are false in `less`."""
+    result = picked.copy()
+    result[np.flatnonzero(picked)[~less]] = False
+    return result
+
+
+def _hash(words: str) -> str:
+    return xxhash.xxh3_128_hexdigest(words.encode("utf-8", "surrogatepass"))
+
+
+def forget(context: StepContext, feedback_ids: Iterable[str]) -> int:
+    """Take feedback, still in silver.feedback, out of what is known of templates.
+
+    Returns how many sources' counts were written anew.
+    """
+    ids = sorted(set(feedback_ids))
+    columns = ["source", "channel", "text", "masker"]
+    rows = context.rows(FEEDBACK, columns=columns, where=[only_if_in("feedback_id", ids)])
+    rows = rows.filter(
+        pc.and_(pc.is_valid(rows.column("masker")), pc.is_valid(rows.column("text")))
+    )
+    rows = rows.filter(pa.array(_tickets(rows)))
+    written = 0
+    for source, texts in _by_source(rows):
+        if context.state(TEMPLATES, scope=source) is not None:
+            templates = _templates(context, source)
+            templates.unlearn(texts)
+            context.put_state(TEMPLATES, templates.to_bytes(), scope=source)
+            written += 1
+    return written
+
+
+def _by_source(rows: pa.Table) -> Iterator[tuple[str, list[str]]]:
+    names = pc.fill_null(rows.column("source"), "")
+    for source in sorted(pc.unique(names).to_pylist()):
+        yield source, rows.filter(pc.equal(names, source)).column("text").to_pylist()
+
+
+def _tickets(rows: pa.Table) -> np.ndarray:
+    """Return which rows may hold more than the customer's words: several lines, long or tickets."""
+    lines = pc.count_substring(rows.column("text"), "\n")
+    declared = pc.and_(pc.equal(rows.column("channel"), TICKET), pc.greater_equal(lines, 1))
+    declared = np.asarray(pc.fill_null(declared, fill_value=False)).astype(np.bool_)
+    return np.asarray(declared | looks_like_ticket(rows.column("text")), np.bool_)
+
+
+def _templates(context: StepContext, source: str) -> LineTemplates:
+    return LineTemplates.from_bytes(context.state(TEMPLATES, scope=source), key=context.token_key)
