@@ -20,7 +20,7 @@ from closeloop import settings as settings_module
 from closeloop.errors import LeaseHeldError, NotFoundError, SettingsError, UsageError
 from closeloop.ports import NO_HEAD, Clock, Condition, Embedder, Engine, Head, Progress
 from closeloop.settings import MAIN_FILE, LoadedSettings
-from closeloop.tables import TABLES, Table
+from closeloop.tables import STATE, TABLES, Table
 
 if TYPE_CHECKING:
     from closeloop.domain.configuration import Configuration
@@ -221,12 +221,15 @@ class Workspace:
 
         self._refuse_backtest("run changes data")
         with self.hold():
-            return run_pass(
+            report = run_pass(
                 self.runner,
                 now=as_of or self.now(),
                 trackers=self._trackers(self.database),
                 stopwatch=time.perf_counter,
             )
+            # Each pass writes it anew, and nobody asks what a step remembered before.
+            self.engine.forget(STATE)
+            return report
 
     def heads(self) -> dict[str, Head]:
         """Return the committed version of each table."""
@@ -328,7 +331,6 @@ class Workspace:
         from closeloop.runner import Runner
         from closeloop.store.database import Database
         from closeloop.store.memory_ledger import MemoryLedger
-        from closeloop.tables import STATE
 
         services = self._services(MemoryEngine(keep=2))
         if token_key is not None:

@@ -50,6 +50,19 @@ class _Mark:
 
 
 @dataclass(slots=True)
+class StateCache:
+    """What steps remember as it was last committed: (name, scope) to version and blob."""
+
+    held: dict[tuple[str, str], tuple[int, bytes]] = field(default_factory=dict)
+    complete: bool = False
+
+    def clear(self) -> None:
+        """Read the table again when next asked."""
+        self.held.clear()
+        self.complete = False
+
+
+@dataclass(slots=True)
 class StepServices:
     """What every step of a workspace shares. The embedder is made when first asked for."""
 
@@ -59,7 +72,7 @@ class StepServices:
     writer: Writer
     token_key: bytes
     progress: Progress
-    state_cache: dict[tuple[str, str], tuple[int, bytes]] = field(default_factory=dict)
+    state_cache: StateCache = field(default_factory=StateCache)
     pair_judge: PairJudge | None = None
 
 
@@ -96,6 +109,7 @@ class StepRun:
         self._open_ops = open_ops
         self._writes = 0
         self._pending_state: dict[tuple[str, str], tuple[int, bytes]] = {}
+        self._unwritten: dict[tuple[str, str], dict[str, object]] = {}
 
     @property
     def now(self) -> datetime:
@@ -199,6 +213,7 @@ class StepRun:
         where: Sequence[Condition] = (),
     ) -> pa.Table:
         """Return committed rows, and those that this step has written itself."""
+        self._write_states(before=table)
         version = self.written.get(
             table.full_name, self.heads.get(table.full_name, NO_HEAD).version
         )
@@ -210,6 +225,8 @@ class StepRun:
             self.written[table.full_name] = self.services.engine.append(
                 table, self._stamped(table, rows), transaction=self._transaction()
             )
+            if table is STATE:
+                self.services.state_cache.clear()
 
     def merge(self, table: Table, rows: pa.Table) -> None:
         """Put rows in place of those with the same key; batch_id is filled in."""
@@ -220,9 +237,13 @@ class StepRun:
 
     def delete(self, table: Table, where: Sequence[Condition]) -> None:
         """Delete the rows for which all conditions hold."""
+        self._write_states(before=table)
         version = self.services.engine.delete(table, where, transaction=self._transaction())
         if version is not None:
             self.written[table.full_name] = version
+        if table is STATE:
+            self._pending_state.clear()
+            self.services.state_cache.clear()
 
     def state(self, name: str, *, scope: str = "") -> bytes | None:
         """Return what a step remembered under this name, or None."""
@@ -245,8 +266,7 @@ class StepRun:
             "made_at": self._now,
             "blob": blob,
         }
-        self.delete(STATE, (("name", "=", name), ("scope", "=", scope), ("version", "<", version)))
-        self.append(STATE, STATE.from_rows([row]))
+        self._unwritten[(name, scope)] = row
         self._pending_state[(name, scope)] = (version, blob)
 
     def map_batches(
@@ -264,30 +284,46 @@ class StepRun:
 
         A step that writes a table it also consumes has seen its own rows.
         """
+        self._write_states(before=STATE)
         heads = dict(self.heads)
         for table, version in self.written.items():
             heads[table] = Head(version=version, step_id=self._batch_id)
         cursors = dict(self.cursors)
         for table, step_id in ({} if self._keep else self.consumed).items():
             cursors[table] = self._batch_id if table in self.written else step_id
-        self.services.state_cache.update(self._pending_state)
+        self.services.state_cache.held.update(self._pending_state)
         return heads, cursors
+
+    def _write_states(self, *, before: Table) -> None:
+        """Write what was remembered, all at once: silver.state holds large rows."""
+        if before is not STATE or not self._unwritten:
+            return
+        fresh = STATE.from_rows(self._unwritten.values())
+        names = [f"{name}\x1f{scope}" for name, scope in self._unwritten]
+        self._unwritten = {}
+        held = self.rows(STATE)
+        keys = pc.binary_join_element_wise(held.column("name"), held.column("scope"), "\x1f")
+        kept = held.filter(pc.invert(pc.is_in(keys, value_set=pa.array(names))))
+        self.written[STATE.full_name] = self.services.engine.replace(
+            STATE,
+            pa.concat_tables([kept, self._stamped(STATE, fresh)]),
+            transaction=self._transaction(),
+        )
 
     def _state(self, name: str, scope: str) -> tuple[int, bytes] | None:
         key = (name, scope)
         if key in self._pending_state:
             return self._pending_state[key]
-        if key not in self.services.state_cache:
-            rows = self.rows(
-                STATE,
-                columns=["version", "blob"],
-                where=(("name", "=", name), ("scope", "=", scope)),
-            ).to_pylist()
-            if not rows:
-                return None
-            newest = max(rows, key=lambda row: int(row["version"]))
-            self.services.state_cache[key] = (int(newest["version"]), bytes(newest["blob"]))
-        return self.services.state_cache[key]
+        cache = self.services.state_cache
+        if not cache.complete:
+            # Once all at a time: asked for one by one, each would be a look through the table.
+            rows = self.rows(STATE, columns=["name", "scope", "version", "blob"]).to_pylist()
+            for row in sorted(rows, key=lambda row: int(row["version"])):
+                cache.held.setdefault((row["name"], row["scope"]), (0, b""))
+                if int(row["version"]) > cache.held[(row["name"], row["scope"])][0]:
+                    cache.held[(row["name"], row["scope"])] = (int(row["version"]), row["blob"])
+            cache.complete = True
+        return cache.held.get(key)
 
     def _stamped(self, table: Table, rows: pa.Table) -> pa.Table:
         rows = table.conform(rows)

@@ -97,6 +97,8 @@ def joined_vectors(rows: pa.Table, vectors: pa.Table) -> tuple[Vectors, npt.NDAr
         return table, np.ones(len(wanted), np.bool_)
     place = pc.index_in(wanted, value_set=given)
     found = np.asarray(pc.is_valid(place))
+    if found.all():
+        return table[np.asarray(place)], found
     result = np.zeros((len(wanted), table.shape[1]), np.float32)
     result[found] = table[np.asarray(pc.drop_null(place))]
     return result, found

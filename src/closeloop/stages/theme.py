@@ -37,6 +37,7 @@ from closeloop.stages.theme_rows import (
     micros_of,
     theme_id_of,
     unassigned,
+    write_books,
 )
 from closeloop.stages.theme_tickets import take_in_tickets
 from closeloop.stats.calibration import ThemeConfidence
@@ -88,6 +89,11 @@ def run(context: StepContext) -> None:
     confidence = confidence_of(context)
     for product, texts in gather(context, rows, feedback=feedback, vectors=vectors).items():
         _Product(context, product, confidence, written).take_in(texts)
+    # Together: to ask for the texts of one product's new themes is a look through all texts.
+    name_themes(context, written.finished)
+    write_books(context, [book for book, _ in written.finished])
+    for book, memory in written.finished:
+        remember(context, book, memory)
     written.flush(context)
 
 
@@ -109,9 +115,11 @@ class _Product:
             return
         memory = recall(self._context, self._book)
         if memory is None:
-            earlier = texts_waiting(self._context, self._product)
+            # Vectors are read only once there are enough texts: each time would be dear.
+            least = self._context.config.theme_min_texts
+            earlier = texts_waiting(self._context, self._product, least=max(least - len(texts), 1))
             gathered = len(texts) + (0 if earlier is None else len(earlier))
-            if gathered < self._context.config.theme_min_texts:
+            if gathered < least:
                 self._add(texts, np.full(len(texts), None, object))
                 return
             memory, texts = self._first_themes(texts, earlier)
@@ -124,9 +132,7 @@ class _Product:
         if looks:
             look_again(self._context, self._book, memory)
             memory.looked_at = now
-        name_themes(self._context, self._book, memory)
-        self._book.write()
-        remember(self._context, self._book, memory)
+        self._written.finished.append((self._book, memory))
 
     def _first_themes(self, texts: Texts, earlier: Texts | None) -> tuple[ThemeMemory, Texts]:
         """Cluster what has gathered; return the memory, and new texts beyond the clustering."""

@@ -117,7 +117,7 @@ def _split(
         memory.add(
             [name], centred.sum(axis=0, keepdims=True, dtype=np.float64), np.array([len(texts)])
         )
-    name_themes(context, book, memory)
+    name_themes(context, [(book, memory)])
 
 
 def _reassign(context: StepContext, rows: pa.Table, theme_id: str) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from closeloop.ports import StepContext, only_if_in
 from closeloop.stages.theme_memory import Background, ThemeMemory
@@ -100,17 +102,24 @@ def empty_groups(words: Words, groups: Ints, *, count: int) -> npt.NDArray[np.bo
     return np.asarray(of_them > MAX_GENERIC * np.maximum(all_words, 1), np.bool_)
 
 
-def name_themes(context: StepContext, book: ThemeBook, memory: ThemeMemory) -> None:
-    """Give the book's unnamed themes their labels; names that people gave stay."""
-    if not book.unnamed:
+def name_themes(context: StepContext, books: Sequence[tuple[ThemeBook, ThemeMemory]]) -> None:
+    """Give the books' unnamed themes their labels; names that people gave stay."""
+    wanted = {i for book, _ in books for ids in book.unnamed.values() for i in ids}
+    if not wanted:
         return
+    rows = context.rows(
+        FEEDBACK, columns=["feedback_id", "text"], where=[only_if_in("feedback_id", wanted)]
+    )
+    ids = rows.column("feedback_id").combine_chunks()
+    for book, memory in books:
+        if book.unnamed:
+            members = pa.array(sorted({i for ids in book.unnamed.values() for i in ids}))
+            _name(book, memory, rows.filter(pc.is_in(ids, value_set=members)))
+
+
+def _name(book: ThemeBook, memory: ThemeMemory, rows: pa.Table) -> None:
     names = list(book.unnamed)
     group_of = {i: number for number, name in enumerate(names) for i in book.unnamed[name]}
-    rows = context.rows(
-        FEEDBACK,
-        columns=["feedback_id", "text"],
-        where=[("product", "=", book.product), only_if_in("feedback_id", group_of)],
-    )
     words = words_of(rows.column("text"))
     groups = np.array([group_of[i] for i in rows.column("feedback_id").to_pylist()], np.int64)
     found = labels(

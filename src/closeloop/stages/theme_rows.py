@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from closeloop.domain.taxonomy import UNKNOWN
 from closeloop.ports import StepContext, of_model, only_if_in
-from closeloop.stages.theme_memory import Floats, Ints, Vectors, Waiting
+from closeloop.stages.theme_memory import Floats, Ints, ThemeMemory, Vectors, Waiting
 from closeloop.stages.vectors import matrix
 from closeloop.tables import ASSIGNMENT, EMBEDDING, FEEDBACK, THEME, TIME, Table
 
@@ -79,10 +79,14 @@ class Texts:
 
 @dataclass(slots=True)
 class Written:
-    """Assignments that a pass will write; those in `moved` take the place of earlier ones."""
+    """Assignments that a pass will write; those in `moved` take the place of earlier ones.
+
+    `finished` are the products' themes, to be named and written together.
+    """
 
     added: list[pa.Table] = field(default_factory=list)
     moved: list[pa.Table] = field(default_factory=list)
+    finished: list[tuple[ThemeBook, ThemeMemory]] = field(default_factory=list)
 
     def flush(self, context: StepContext) -> None:
         """Write them, and count them."""
@@ -173,9 +177,18 @@ class ThemeBook:
 
     def write(self) -> None:
         """Write the changed rows."""
+        write_books(self._context, [self])
+
+    def changes(self) -> list[dict[str, Any]]:
+        """Return the changed rows, which count as written from now on."""
         changed = [self.rows[name] for name in sorted(self._changed)]
-        self._context.merge(THEME, THEME.from_rows(changed))
         self._changed = set()
+        return changed
+
+
+def write_books(context: StepContext, books: Iterable[ThemeBook]) -> None:
+    """Write the changed rows of several products at once."""
+    context.merge(THEME, THEME.from_rows(row for book in books for row in book.changes()))
 
 
 def time_of(micros: int | np.int64) -> datetime:

@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 
 from closeloop.domain.review import LabelKind, PairAnswer
 from closeloop.ports import PairJudge, StepContext
-from closeloop.stages.theme_label import name_themes
 from closeloop.stages.theme_look import look_again
 from closeloop.stages.theme_memory import (
     MAX_WAITING,
@@ -24,7 +23,7 @@ from closeloop.stages.theme_memory import (
     ThemeMemory,
     nothing_waits,
 )
-from closeloop.stages.theme_recall import recall, remember, texts_of
+from closeloop.stages.theme_recall import recall, texts_of
 from closeloop.stages.theme_rows import (
     Texts,
     ThemeBook,
@@ -57,6 +56,8 @@ LEAST_SHARE = 0.5
 """At least this share of a product's texts has the shape of a ticket."""
 QUESTIONS_A_TEXT = 3
 QUESTIONS_A_ROUND = 64
+SHAPES = "theme.shapes"
+"""State of a product: how many texts came, and how many of them had a ticket's shape."""
 MAX_ANSWERS = 5_000
 LONGEST = 4_000
 """Characters of a text that a judge is shown."""
@@ -79,7 +80,7 @@ def take_in_tickets(context: StepContext, book: ThemeBook, texts: Texts, written
     three questions a new text. What people said of pairs holds. Themes are never joined or
     divided here.
     """
-    if len(texts) > MAX_TICKETS:
+    if not _are_tickets(context, book.product, texts):
         return False
     memory = recall(context, book)
     gathered = _gathered(context, book, memory, texts)
@@ -98,10 +99,22 @@ def take_in_tickets(context: StepContext, book: ThemeBook, texts: Texts, written
     if now - memory.looked_at >= LOOK_EVERY_US:
         look_again(context, book, memory)
         memory.looked_at = now
-    name_themes(context, book, memory)
-    book.write()
-    remember(context, book, memory)
+    written.finished.append((book, memory))
     return True
+
+
+def _are_tickets(context: StepContext, product: str, texts: Texts) -> bool:
+    """Return whether a product's texts so far are few and mostly of a ticket's shape.
+
+    Counted as they come: reading all of them each time would be dear.
+    """
+    blob = context.state(SHAPES, scope=product)
+    held, shaped = (0, 0) if blob is None else json.loads(blob)
+    if held > MAX_TICKETS:
+        return False
+    held, shaped = held + len(texts), shaped + int(looks_like_ticket(texts.texts).sum())
+    context.put_state(SHAPES, json.dumps([held, shaped]).encode(), scope=product)
+    return held <= MAX_TICKETS and shaped >= LEAST_SHARE * held
 
 
 def forget(context: StepContext, feedback_ids: Iterable[str]) -> int:

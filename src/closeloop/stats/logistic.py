@@ -26,7 +26,11 @@ class Logistic:
 
     def scores(self, features: Any) -> Floats:
         """Return the log odds (one class) or unnormalised log probabilities [rows, classes]."""
-        return np.asarray(features @ self.weights, np.float64) + self.bias
+        weights = self.weights
+        if isinstance(features, np.ndarray) and features.dtype == np.float32:
+            # A wide copy of the features would be twice their size.
+            weights = weights.astype(np.float32)
+        return np.asarray(features @ weights, np.float64) + self.bias
 
 
 def fit_binary(features: Any, truth: npt.ArrayLike, *, l2: float = 1.0) -> Logistic:

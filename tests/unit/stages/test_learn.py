@@ -75,6 +75,8 @@ def test_a_pass_in_which_nothing_was_learnt_writes_nothing() -> None:
     context.ops.audit(actor="mia", action="x", subject="y", detail="", at=AT)
     put_labels(context, right=3, wrong=0)
     learn.run(context)
+    context.settle()
     assert set(context.written) == {TICKET.full_name, AUDIT.full_name, STATE.full_name}
     learn.run(context.next_pass())
+    context.settle()
     assert context.written == {}
