@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import pyarrow as pa
+
 from closeloop.ports import StepContext, Tracker
 from closeloop.runner import Runner
 from closeloop.stages import (
@@ -79,5 +81,8 @@ def run_pass(
                 stage(step)
             report.add(name, step.counts)
             left = step.left
+            if left:
+                # Arrow keeps what it freed; the next portion would come on top of it.
+                pa.default_memory_pool().release_unused()
         report.seconds[name] = stopwatch() - started
     return report

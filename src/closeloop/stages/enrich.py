@@ -165,18 +165,22 @@ def _sentiment_head(context: StepContext, stars: Stars) -> SentimentHead | None:
         # A head over another model's vectors says nothing of these.
         return head if head is None or head.model_id == context.embedder.model_id else None
     model_id = context.embedder.model_id
-    rows = context.rows(FEEDBACK, columns=["feedback_id", "revision", "text", "rating", "masker"])
+    columns = ["feedback_id", "revision", "rating"]
+    rated: list[Condition] = [("rating", "!=", None), ("masker", "!=", None)]
+    rows = context.rows(FEEDBACK, columns=columns, where=rated)
     rating = rows.column("rating")
     starred = pc.or_(
         pc.and_(pc.greater_equal(rating, 1), pc.less_equal(rating, 2)), pc.greater_equal(rating, 4)
     )
-    rows = rows.filter(pc.and_(starred, pc.is_valid(rows.column("masker"))))
-    # Ids are hashes, so their order is a draw that every run repeats.
-    rows = rows.take(
-        pc.sort_indices(rows, [("feedback_id", "ascending"), ("revision", "ascending")])
-    )
+    # Ids are hashes, so the lowest are a draw that every run repeats, and lie in few files.
+    rows = rows.filter(starred).sort_by([(n, "ascending") for n in columns[:2]])
     rows = rows.slice(0, MAX_STARS)
-    vectors = _vectors(context, where=[only_if_in("feedback_id", rows["feedback_id"].to_pylist())])
+    drawn = rows.column("feedback_id").combine_chunks()
+    where = [("feedback_id", "<=", drawn[-1].as_py())] if len(drawn) else []
+    texts = context.rows(FEEDBACK, columns=["feedback_id", "revision", "text"], where=where)
+    place = pc.index_in(_keys(rows), value_set=_keys(texts))
+    rows = rows.append_column("text", texts.column("text").take(place))
+    vectors = _vectors(context, where=where)
     vector, found = joined_vectors(rows, vectors)
     rows, vector = rows.filter(pa.array(found)), vector[found]
     negative = _ratings(rows) <= 2

@@ -34,7 +34,9 @@ _REASONS = frozenset(reason.value for reason in QuarantineReason)
 
 def run(context: StepContext) -> None:
     """Refine the bronze rows that are new; each ends in exactly one of three tables."""
-    bronze = context.new_rows(BRONZE_FEEDBACK)
+    # Copies are linked to earlier ones: a long history goes in the order of its events.
+    portion = context.portion(BRONZE_FEEDBACK, by="event_time", rows=_SLICE)
+    bronze = context.new_rows(BRONZE_FEEDBACK, where=portion)
     if bronze.num_rows == 0:
         return
     context.progress.start(NAME, total=bronze.num_rows)
