@@ -42,6 +42,10 @@ DELIVER = "deliver"
 """The step that brings the outbox to the trackers, after act has committed its intents."""
 
 
+LONG_S = 1.0
+"""A step of so many seconds has used memory worth giving back."""
+
+
 @dataclass(slots=True)
 class PassReport:
     """What one pass did: figures by step, and how long each step took in seconds."""
@@ -81,8 +85,8 @@ def run_pass(
                 stage(step)
             report.add(name, step.counts)
             left = step.left
-            if left:
-                # Arrow keeps what it freed; the next portion would come on top of it.
+            report.seconds[name] = stopwatch() - started
+            if left or report.seconds[name] > LONG_S:
+                # Arrow keeps what it freed; what comes next would come on top of it.
                 pa.default_memory_pool().release_unused()
-        report.seconds[name] = stopwatch() - started
     return report

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from closeloop.app import Workspace, find_folder
+from closeloop.cli.memory import keep_memory_low
 from closeloop.cli.progress import make_progress
 from closeloop.errors import UsageError
 
@@ -18,6 +19,7 @@ def open_workspace(ctx: click.Context, *, backtest: str | None = None) -> Worksp
     `backtest` opens that backtest's tables ("latest": the newest). The workspace is closed when
     the command ends. Raises UsageError where there is no workspace.
     """
+    keep_memory_low()
     options = ctx.find_root().obj or {}
     named = options.get("workspace")
     start = Path(named) if named else Path.cwd()

@@ -17,6 +17,7 @@ from closeloop.ports import Embedder, StepContext, Teacher, Vectors
 STUDENT_STATE = "embed.student"
 HELD_BACK = 10
 """One in so many texts of the sample is held back from the fit and measures the agreement."""
+SLICE = 50_000
 DRIFT = 0.03
 """A student that agrees by so much less than when it was fitted is fitted anew."""
 
@@ -95,14 +96,11 @@ def agreement(student: Vectors, teacher: Vectors) -> float:
 
 def _sample(distinct: pa.Array, count: int) -> list[str]:
     """Return those texts whose hashes are lowest: a draw that every run repeats."""
-    hashes = np.fromiter(
-        (
-            xxhash.xxh3_64_intdigest(t.encode("utf-8", "surrogatepass"))
-            for t in distinct.to_pylist()
-        ),
-        np.uint64,
-        len(distinct),
-    )
+    hashes = np.empty(len(distinct), np.uint64)
+    for start in range(0, len(distinct), SLICE):
+        part = distinct.slice(start, SLICE).to_pylist()
+        hashed = (xxhash.xxh3_64_intdigest(t.encode("utf-8", "surrogatepass")) for t in part)
+        hashes[start : start + SLICE] = np.fromiter(hashed, np.uint64, len(part))
     chosen = np.argsort(hashes, kind="stable")[:count]
     return [str(text) for text in distinct.take(pa.array(chosen)).to_pylist()]
 
