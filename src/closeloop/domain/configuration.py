@@ -44,7 +44,7 @@ class Configuration:
     theme_min_texts: int = 200
     embed_at_once: int = 20_000
     student_agreement: float = 0.7
-    portion_rows: int = 50_000
+    portion_rows: int = 100_000
     seed: int = 7
     extra: tuple[tuple[str, str], ...] = field(default=())
 

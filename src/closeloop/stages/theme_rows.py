@@ -276,9 +276,7 @@ def gather(
         rows = rows.append_column(name, feedback.column(name).take(place))
     own = pc.and_(pc.is_null(rows.column("duplicate_of")), pc.is_valid(rows.column("text")))
     rows = _latest(rows.filter(own))
-    vectors = vectors.filter(of_model(vectors.column("model"), context.embedder.model_id))
-    vectors = _with_missing(context, EMBEDDING, rows, vectors)
-    vectors = vectors.filter(of_model(vectors.column("model"), context.embedder.model_id))
+    vectors = _vectors_of(context, rows, vectors)
     place = pc.index_in(keys(rows), value_set=keys(vectors))
     rows = rows.append_column("place", place).filter(pc.is_valid(place))
     table = matrix(vectors.column("vector"))
@@ -292,6 +290,19 @@ def gather(
     for name in pc.unique(rows.column("product")).to_pylist():
         found[str(name)] = _texts(rows.filter(pc.equal(rows.column("product"), name)), table)
     return found
+
+
+def _vectors_of(context: StepContext, rows: pa.Table, vectors: pa.Table) -> pa.Table:
+    """Return the vectors of rows in the configured model's space, those that lack read."""
+    model_id = context.embedder.model_id
+    # Most new texts are no complaints: their vectors are not carried along.
+    wanted = pc.is_in(keys(vectors), value_set=keys(rows))
+    vectors = vectors.filter(pc.and_(wanted, of_model(vectors.column("model"), model_id)))
+    held = vectors.num_rows
+    vectors = _with_missing(context, EMBEDDING, rows, vectors)
+    if vectors.num_rows == held:
+        return vectors
+    return vectors.filter(of_model(vectors.column("model"), model_id))
 
 
 def _texts(rows: pa.Table, table: Vectors) -> Texts:
