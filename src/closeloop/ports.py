@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from closeloop.domain.brief import Brief, FactSheet
 from closeloop.domain.configuration import Configuration
+from closeloop.domain.model_answer import ModelAnswer, ModelRequest
 from closeloop.domain.outcome import Outcome
 from closeloop.domain.policy import Decision
 from closeloop.domain.review import (
@@ -164,6 +165,19 @@ class Writer(Protocol):
 
     def write(self, request: BriefRequest) -> Brief:
         """Return a brief; `verified` and `problems` are set by the caller's check."""
+        ...
+
+
+class LanguageModel(Protocol):
+    """Answers requests in JSON; never raises for what a service does, it names it in the answer."""
+
+    @property
+    def name(self) -> str:
+        """Deployment and kind of service; stored beside what rests on its answers."""
+        ...
+
+    def answer(self, request: ModelRequest) -> ModelAnswer:
+        """Return what came of the request; one that was answered before is not paid twice."""
         ...
 
 
