@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from closeloop.domain.configuration import Configuration
     from closeloop.loop import PassReport
     from closeloop.models.remote import RemoteModel
-    from closeloop.ports import Tracker
+    from closeloop.models.remote_writer import RemoteWriter
+    from closeloop.ports import LanguageModel, Tracker
     from closeloop.replay import ReplayPlan
     from closeloop.runner import Runner
     from closeloop.step import StepRun, StepServices
@@ -110,6 +111,7 @@ class Workspace:
         self._engine: Engine | None = None
         self._database: Database | None = None
         self._embedder: Embedder | None = None
+        self._language_model: LanguageModel | None = None
 
     @property
     def settings(self) -> settings_module.Settings:
@@ -172,6 +174,17 @@ class Workspace:
                 seed=self.settings.seed,
             )
         return self._embedder
+
+    def language_model(self) -> LanguageModel | None:
+        """Return the configured language model, made when first asked for; None where none is."""
+        if self._language_model is None:
+            from closeloop.models.wiring import make_language_model
+
+            chosen = self.settings.writer
+            self._language_model = make_language_model(
+                kind=chosen.kind, remote=_remote_writer(chosen), seed=self.settings.seed
+            )
+        return self._language_model
 
     @property
     def runner(self) -> Runner:
@@ -424,6 +437,32 @@ def _remote_model(chosen: settings_module.EmbedderSettings) -> RemoteModel:
         timeout_s=chosen.timeout.total_seconds(),
         max_wait_s=chosen.max_wait.total_seconds(),
         **{name: value for name, value in given.items() if value is not None},
+    )
+
+
+def _remote_writer(chosen: settings_module.WriterSettings) -> RemoteWriter:
+    """Return what closeloop.yaml says of a language model; the key is not read yet."""
+    from closeloop.models.remote_writer import RemoteWriter
+
+    key = chosen.api_key
+    given = {} if chosen.token_scope is None else {"token_scope": chosen.token_scope}
+    return RemoteWriter(
+        endpoint=chosen.endpoint,
+        deployment=chosen.deployment,
+        model=chosen.model,
+        auth=chosen.auth,
+        api_key=None
+        if key is None
+        else lambda: settings_module.resolve(key, where="closeloop.yaml: writer.api_key"),
+        api=chosen.api,
+        reasoning_effort=chosen.reasoning_effort,
+        reasoning_tokens=chosen.reasoning_tokens,
+        max_output_tokens=chosen.max_output_tokens,
+        requests_per_minute=chosen.requests_per_minute,
+        tokens_per_minute=chosen.tokens_per_minute,
+        timeout_s=chosen.timeout.total_seconds(),
+        max_wait_s=chosen.max_wait.total_seconds(),
+        **given,
     )
 
 

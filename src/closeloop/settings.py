@@ -165,8 +165,49 @@ class EmbedderSettings(_Strict):
     @field_validator("api_key")
     @classmethod
     def _only_a_reference(cls, value: str | None) -> str | None:
-        if value is not None and not _REFERENCE.fullmatch(value):
-            raise ValueError("a secret is never written here; refer to it as ${env:NAME}")
+        return _reference(value)
+
+
+class BudgetSettings(_Strict):
+    """What language models may cost, in US dollars and in calls."""
+
+    daily_usd: float = Field(2.0, ge=0)
+    per_run_usd: float = Field(1.0, ge=0)
+    max_calls_a_day: int = Field(2_000, ge=0)
+
+
+class WriterSettings(_Strict):
+    """Which language model writes briefs and judges pairs; by default none does."""
+
+    kind: Literal["deterministic", "azure_openai", "openai"] = "deterministic"
+    endpoint: str | None = None
+    deployment: str | None = None
+    model: str | None = None
+    auth: Literal["key", "entra"] = "key"
+    api_key: str | None = None
+    token_scope: str | None = None
+    api: Literal["responses", "chat"] = "responses"
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = (
+        None
+    )
+    reasoning_tokens: int = Field(0, ge=0, le=100_000)
+    max_output_tokens: int | None = Field(None, ge=16, le=100_000)
+    requests_per_minute: int | None = Field(None, gt=0)
+    tokens_per_minute: int | None = Field(None, gt=0)
+    timeout: Duration = timedelta(minutes=2)
+    max_wait: Duration = timedelta(minutes=2)
+    budget: BudgetSettings = BudgetSettings()
+
+    @field_validator("api_key")
+    @classmethod
+    def _only_a_reference(cls, value: str | None) -> str | None:
+        return _reference(value)
+
+    @field_validator("timeout")
+    @classmethod
+    def _some_time(cls, value: timedelta) -> timedelta:
+        if value <= timedelta(0):
+            raise ValueError("give the model some time, e.g. 2m")
         return value
 
 
@@ -194,6 +235,7 @@ class Settings(_Strict):
     ingest: IngestSettings = IngestSettings()
     pii: PiiSettings = PiiSettings()
     embedder: EmbedderSettings = EmbedderSettings()
+    writer: WriterSettings = WriterSettings()
     storage: StorageSettings = StorageSettings()
     themes: ThemeSettings = ThemeSettings()
     retention: Duration | None = None
@@ -294,6 +336,12 @@ class PolicySettings(_Strict):
     )
     weights: WeightSettings = WeightSettings()
     rules: tuple[RuleSettings, ...] = Field(min_length=1)
+
+
+def _reference(value: str | None) -> str | None:
+    if value is not None and not _REFERENCE.fullmatch(value):
+        raise ValueError("a secret is never written here; refer to it as ${env:NAME}")
+    return value
 
 
 def _zone(value: str) -> str:

@@ -19,18 +19,13 @@ from closeloop.ports import Embedder
 from closeloop.testing.embedder_contract import EmbedderContract
 from closeloop.testing.embedders import HashedWordEmbedder
 from closeloop.testing.openai_server import KEY, FakeOpenAI
+from tests.specs import document
 from tests.unit.models.tiny_onnx import tiny_folder
-
-SPECS = Path(__file__).resolve().parents[3] / "shared" / "specs"
 
 
 def contract() -> dict[str, Any]:
     """Return the vendor's document; skips where it is not at hand."""
-    path = SPECS / "openai-chat-responses-embeddings.json"
-    if not path.is_file():
-        pytest.skip("the vendor's OpenAPI document is not at hand (../shared/specs)")
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    return document("openai-chat-responses-embeddings.json")
 
 
 class TestHashedWords(EmbedderContract):
@@ -126,10 +121,10 @@ def test_the_fakes_refusals_keep_to_the_vendors_contract() -> None:
     from closeloop.testing.json_schema import violations
     from closeloop.testing.openai_server import filtered, refusal, too_many
 
-    document = contract()
-    schema = document["components"]["schemas"]["ErrorResponse"]
+    openai = contract()
+    schema = openai["components"]["schemas"]["ErrorResponse"]
     for reply in (refusal(404, "model_not_found", "no"), too_many()):
-        assert violations(json.loads(reply.body), schema, root=document) == []
-    azure = json.loads((SPECS / "azure_openai_v1_extract.schema.json").read_text())
+        assert violations(json.loads(reply.body), schema, root=openai) == []
+    azure = document("azure_openai_v1_extract.schema.json")
     answer = json.loads(filtered().body)
     assert violations(answer, azure["$defs"]["AzureErrorResponse"], root=azure) == []

@@ -172,3 +172,42 @@ def test_a_key_written_into_the_file_is_refused_and_not_shown(tmp_path, written)
     assert "api_key" in message
     assert "${env:NAME}" in message
     assert "hunter2" not in message
+
+
+def test_a_language_model_is_read_and_its_key_stays_a_reference(tmp_path):
+    write(
+        tmp_path,
+        "closeloop.yaml",
+        """
+writer:
+  kind: azure_openai
+  endpoint: https://shop.openai.azure.com
+  deployment: briefs
+  api_key: ${env:AZURE_OPENAI_API_KEY}
+  reasoning_effort: low
+  timeout: 90s
+  budget: {daily_usd: 5}
+""",
+    )
+    writer = load(tmp_path).settings.writer
+    assert (writer.api_key, writer.api) == ("${env:AZURE_OPENAI_API_KEY}", "responses")
+    assert writer.timeout == timedelta(seconds=90)
+    assert (writer.budget.daily_usd, writer.budget.max_calls_a_day) == (5.0, 2_000)
+
+
+@pytest.mark.parametrize(
+    ("written", "named"),
+    [
+        ("{kind: openai, api_key: sk-hunter2}", "${env:NAME}"),
+        ("{kind: gpt}", "'deterministic', 'azure_openai' or 'openai'"),
+        ("{timeout: 0s}", "give the model some time"),
+        ("{api: batch}", "'responses' or 'chat'"),
+        ("{budget: {dayly_usd: 1}}", "did you mean 'daily_usd'?"),
+        ("{budget: {daily_usd: -1}}", "greater than or equal to 0"),
+    ],
+)
+def test_what_can_be_no_writer_is_refused(tmp_path, written, named):
+    write(tmp_path, "closeloop.yaml", f"writer: {written}")
+    message = failure(tmp_path)
+    assert named in message
+    assert "hunter2" not in message

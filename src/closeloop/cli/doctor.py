@@ -11,10 +11,26 @@ import click
 from closeloop.app import PRIVATE_FOLDER, Workspace
 from closeloop.cli.output import print_json
 from closeloop.cli.session import open_workspace
+from closeloop.domain.model_answer import AnswerState, ModelRequest
 from closeloop.errors import CloseloopError
 from closeloop.models.wiring import served_at, without_cache
 
 LOW_DISK_BYTES = 2_000_000_000
+PROBE = ModelRequest(
+    purpose="probe",
+    prompt_version="1",
+    instructions="Answer with well: true.",
+    text="Do you answer?",
+    schema_name="probe",
+    schema={
+        "type": "object",
+        "properties": {"well": {"type": "boolean"}},
+        "required": ["well"],
+        "additionalProperties": False,
+    },
+    max_output_tokens=32,
+)
+"""The smallest request that shows whether a language model answers in JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +44,11 @@ class Finding:
 
 
 @click.command()
+@click.option("--connect", is_flag=True, help="Ask the language model once (a few tokens, billed).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
-def doctor(ctx: click.Context, as_json: bool) -> None:
-    """Check configuration, model, tables and disk; exit 1 where something is wrong."""
+def doctor(ctx: click.Context, connect: bool, as_json: bool) -> None:
+    """Check configuration, models, tables and disk; exit 1 where something is wrong."""
     workspace = open_workspace(ctx)
     findings = [
         Finding("configuration", ok=True, detail=f"{workspace.folder} is well-formed"),
@@ -40,6 +57,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
             for name, check in (
                 ("key", _key),
                 ("model", _model),
+                ("writer", _writer_asked if connect else _writer),
                 ("database", _database),
                 ("tables", _tables),
                 ("accounting", _accounting),
@@ -86,6 +104,31 @@ def _model(workspace: Workspace) -> Finding:
     served = served_at(embedder)
     where = "" if served is None else f", served at {served} (asked once: a few tokens, billed)"
     return Finding("model", ok=True, detail=f"{embedder.model_id}, {shape[1]} dimensions{where}")
+
+
+def _writer(workspace: Workspace) -> Finding:
+    model = workspace.language_model()
+    if model is None:
+        return Finding("writer", ok=True, detail="deterministic: no language model is asked")
+    return Finding(
+        "writer", ok=True, detail=f"{model.name}, not asked (closeloop doctor --connect asks it)"
+    )
+
+
+def _writer_asked(workspace: Workspace) -> Finding:
+    model = workspace.language_model()
+    if model is None:
+        return _writer(workspace)
+    answer = model.answer(PROBE)
+    if answer.state is AnswerState.ANSWERED:
+        used = f"{answer.usage.input} tokens read, {answer.usage.output} written"
+        return Finding("writer", ok=True, detail=f"{model.name} answers ({used})")
+    return Finding(
+        "writer",
+        ok=False,
+        detail=f"{model.name}: {answer.state.value}",
+        advice=answer.detail,
+    )
 
 
 def _database(workspace: Workspace) -> Finding:

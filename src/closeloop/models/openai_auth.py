@@ -10,6 +10,8 @@ from closeloop.errors import ModelMissingError, SettingsError, TerminalError
 
 ENTRA_SCOPE = "https://cognitiveservices.azure.com/.default"
 """The scope that Microsoft's reference of the v1 embeddings operation names."""
+ENTRA_MODEL_SCOPE = "https://ai.azure.com/.default"
+"""The scope that Microsoft's guide of the v1 API names for responses and chat completions."""
 EARLY_S = 300
 """A token is renewed so long before it expires."""
 
@@ -52,7 +54,15 @@ class KeyAuth:
     Raises SettingsError where the key is empty or can't stand in a header; its value is not shown.
     """
 
-    def __init__(self, resolve: Callable[[], str], *, header: str, prefix: str = "") -> None:
+    def __init__(
+        self,
+        resolve: Callable[[], str],
+        *,
+        header: str,
+        prefix: str = "",
+        section: str = "embedder",
+    ) -> None:
+        self._section = section
         self._resolve = resolve
         self._header = header
         self._prefix = prefix
@@ -64,7 +74,7 @@ class KeyAuth:
             key = self._resolve().strip()
             if not key or not key.isascii() or not key.isprintable() or " " in key:
                 raise SettingsError(
-                    "closeloop.yaml: embedder.api_key refers to a value that is no key "
+                    f"closeloop.yaml: {self._section}.api_key refers to a value that is no key "
                     f"({len(key)} characters)",
                     hint="a key is one line of letters and digits; look at what the reference "
                     "holds",
@@ -121,7 +131,41 @@ class TokenAuth:
         return text.replace(self._token, "(token)") if self._token else text
 
 
-def entra_credential() -> Any:
+def service_auth(
+    *,
+    auth: str,
+    api_key: Callable[[], str] | None,
+    token_scope: str,
+    azure: bool,
+    keyless: bool,
+    section: str,
+) -> Auth:
+    """Return who closeloop is to a service: `auth` is "key" or "entra" (Azure only).
+
+    `keyless` says that the server may ask for no key. Raises SettingsError where they contradict;
+    `section` names the part of closeloop.yaml in its message.
+    """
+    if auth == "entra":
+        if not azure:
+            raise SettingsError(
+                f"closeloop.yaml: {section}.auth entra is for {section}.kind azure_openai",
+                hint=f"use {section}.auth: key",
+            )
+        return TokenAuth(lambda: entra_credential(section), scope=token_scope)
+    if api_key is None:
+        if not keyless:
+            raise SettingsError(
+                f"closeloop.yaml: {section}.api_key is not set",
+                hint="refer to it, e.g. ${env:AZURE_OPENAI_API_KEY}"
+                + (f", or use {section}.auth: entra" if azure else ""),
+            )
+        return NoAuth()
+    if azure:
+        return KeyAuth(api_key, header="api-key", section=section)
+    return KeyAuth(api_key, header="authorization", prefix="Bearer ", section=section)
+
+
+def entra_credential(section: str = "embedder") -> Any:
     """Return azure-identity's default credential; its faults come as errors of closeloop.
 
     Raises ModelMissingError where the package is not installed.
@@ -131,8 +175,8 @@ def entra_credential() -> Any:
         from azure.identity import DefaultAzureCredential
     except ImportError as error:
         raise ModelMissingError(
-            "embedder.auth is entra, but the package azure-identity is not installed",
-            hint="pip install 'closeloop[azure]', or use embedder.auth: key",
+            f"{section}.auth is entra, but the package azure-identity is not installed",
+            hint=f"pip install 'closeloop[azure]', or use {section}.auth: key",
         ) from error
 
     class Credential:

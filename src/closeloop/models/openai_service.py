@@ -7,12 +7,22 @@ import json
 import random
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from closeloop.errors import ModelMissingError, SettingsError, TerminalError, redact
+from closeloop.domain.model_answer import AnswerState
+from closeloop.errors import CloseloopError, ModelMissingError, SettingsError, redact
 from closeloop.models.openai_auth import Auth
-from closeloop.models.openai_faults import Fault, Refusal, fault_of, no_answer, refusal_of
+from closeloop.models.openai_faults import (
+    Asker,
+    Fault,
+    Refusal,
+    fault_of,
+    no_answer,
+    no_json,
+    refusal_of,
+)
 from closeloop.models.rate_limit import Pace, backoff_s, spent_for_s
 from closeloop.ports import Progress
 
@@ -33,7 +43,8 @@ class OpenAIService:
     Requests are paced, and sent again after 429, 5xx and lost connections: at most 8 times, with
     the wait the service asks for (retry-after and x-ratelimit headers), else 1, 2, 4 … 60 s less a
     drawn part. All waits of one request together stay within `max_wait_s`. A refused token is
-    renewed once.
+    renewed once. With `repeat_uncertain` false, a request whose body was sent is not sent again
+    after a time-out or a lost connection: the service may have done the work, and would bill twice.
     """
 
     def __init__(
@@ -45,9 +56,13 @@ class OpenAIService:
         timeout_s: float = 60.0,
         max_wait_s: float = 300.0,
         seed: int = 7,
+        asker: Asker | None = None,
+        repeat_uncertain: bool = True,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        self._asker = asker or Asker()
+        self._repeat_uncertain = repeat_uncertain
         self._url = url
         self.where = urlsplit(url).netloc
         self._auth = auth
@@ -73,6 +88,20 @@ class OpenAIService:
         busy, failing or silent for too long, TerminalError where it refuses key, model or request
         or answers what is no JSON, ModelMissingError without the package httpx2.
         """
+        outcome = self.attempt(path, body, tokens=tokens, progress=progress)
+        if isinstance(outcome, Fault):
+            raise outcome.error
+        return outcome
+
+    def attempt(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        tokens: int,
+        progress: Progress | None = None,
+    ) -> dict[str, Any] | Refusal | Fault:
+        """Return the service's answer, why it refused the text, or the fault that stayed."""
         renewed, waited, attempt = False, 0.0, 1
         while True:
             pause = self._pace.wait_s(tokens, now=self._clock())
@@ -85,12 +114,12 @@ class OpenAIService:
             if outcome.expired and not renewed and self._auth.renew():
                 renewed = True
                 continue
-            if not outcome.again:
-                raise outcome.error
+            if not outcome.again or (outcome.uncertain and not self._repeat_uncertain):
+                return outcome
             asked = outcome.wait_s
             pause = backoff_s(attempt, self._draw) if asked is None else asked
             if attempt == MAX_ATTEMPTS or waited + pause > self._max_wait_s:
-                raise _given_up(outcome, attempt, waited, pause, asked is not None)
+                return _given_up(outcome, attempt, waited, pause, asked is not None)
             self._wait(pause, f"{self.where} is {outcome.short}", progress)
             waited += pause
             attempt += 1
@@ -109,14 +138,23 @@ class OpenAIService:
                 trust_env=not _is_loopback(urlsplit(self._url).hostname or ""),
             )
         content = json.dumps(body, separators=(",", ":")).encode()
-        headers = {"content-type": "application/json", **self._auth.headers()}
+        try:
+            headers = {"content-type": "application/json", **self._auth.headers()}
+        except CloseloopError as error:
+            return Fault(error, again=False, short="no credential", state=AnswerState.UNAUTHORISED)
         try:
             answer = self._client.post(self._url + path, content=content, headers=headers)
-        except httpx2.TimeoutException:
-            return no_answer(f"time-out after {self._timeout_s:g} s", where=self.where)
+        except httpx2.TimeoutException as error:
+            sent = not isinstance(error, (httpx2.ConnectTimeout, httpx2.PoolTimeout))
+            kind = f"time-out after {self._timeout_s:g} s"
+            return self._no_answer(kind, timed_out=True, sent=sent)
         except httpx2.RequestError as error:
-            return no_answer(type(error).__name__, where=self.where)
+            sent = not isinstance(error, httpx2.ConnectError)
+            return self._no_answer(type(error).__name__, timed_out=False, sent=sent)
         return self._read(answer, model=str(body.get("model", "")))
+
+    def _no_answer(self, kind: str, *, timed_out: bool, sent: bool) -> Fault:
+        return no_answer(kind, where=self.where, asker=self._asker, timed_out=timed_out, sent=sent)
 
     def _read(self, answer: httpx2.Response, *, model: str) -> dict[str, Any] | Refusal | Fault:
         spent = spent_for_s(answer.headers)
@@ -129,11 +167,8 @@ class OpenAIService:
         if answer.status_code == 200:
             if isinstance(payload, dict):
                 return payload
-            raise TerminalError(
-                f"{self.where}: answered what is no JSON object "
-                f"({len(answer.content)} bytes, {redact(answer.headers.get('content-type', ''))})",
-                hint="check that embedder.endpoint is the address of the service's API",
-            )
+            kind = answer.headers.get("content-type", "")
+            return no_json(len(answer.content), kind, where=self.where, asker=self._asker)
         return refusal_of(answer.status_code, payload) or fault_of(
             answer.status_code,
             answer.headers,
@@ -141,6 +176,7 @@ class OpenAIService:
             where=self.where,
             model=model,
             scrub=self._auth.scrub,
+            asker=self._asker,
         )
 
     def _wait(self, seconds: float, why: str, progress: Progress | None) -> None:
@@ -151,7 +187,7 @@ class OpenAIService:
         self._sleep(seconds)
 
 
-def service_url(endpoint: str, *, azure: bool) -> str:
+def service_url(endpoint: str, *, azure: bool, section: str = "embedder") -> str:
     """Return the address that paths such as /embeddings are added to.
 
     Azure: with or without /openai/v1 at its end. Raises SettingsError for an address that is not
@@ -166,18 +202,18 @@ def service_url(endpoint: str, *, azure: bool) -> str:
     shown = redact(f"{parts.scheme}://{host}", keep=80)
     if parts.username or parts.password or parts.query or parts.fragment:
         raise SettingsError(
-            f"closeloop.yaml: embedder.endpoint at {shown} holds more than an address",
-            hint="give scheme, host and path only; keys belong into embedder.api_key, and the v1 "
+            f"closeloop.yaml: {section}.endpoint at {shown} holds more than an address",
+            hint=f"give scheme, host and path only; keys belong into {section}.api_key, and the v1 "
             "API takes no api-version",
         )
     if not host or parts.scheme not in ("http", "https"):
         raise SettingsError(
-            f"closeloop.yaml: embedder.endpoint {redact(endpoint, keep=80)!r} is no address",
+            f"closeloop.yaml: {section}.endpoint {redact(endpoint, keep=80)!r} is no address",
             hint="write it like https://NAME.openai.azure.com or http://localhost:8080/v1",
         )
     if parts.scheme == "http" and not _is_loopback(host):
         raise SettingsError(
-            f"closeloop.yaml: embedder.endpoint {shown} is not encrypted",
+            f"closeloop.yaml: {section}.endpoint {shown} is not encrypted",
             hint="use https; http is taken for this machine (localhost) only",
         )
     url = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
@@ -199,12 +235,12 @@ def _used(answer: Mapping[str, Any], booked: int) -> int:
     return used if isinstance(used, int) and used >= 0 else booked
 
 
-def _given_up(fault: Fault, attempts: int, waited: float, pause: float, asked: bool) -> Exception:
+def _given_up(fault: Fault, attempts: int, waited: float, pause: float, asked: bool) -> Fault:
     error = fault.error
     after = f"; gave up after {attempts} attempts and {waited:.0f} s of waiting"
     if asked:
         after += f" (it asks for {pause:.0f} s more)"
-    return type(error)(error.message + after, hint=error.hint)
+    return replace(fault, error=type(error)(error.message + after, hint=error.hint))
 
 
 def _httpx2() -> Any:
@@ -212,7 +248,7 @@ def _httpx2() -> Any:
         import httpx2
     except ImportError as error:
         raise ModelMissingError(
-            "embedding over the network needs the package httpx2, which is not installed",
+            "models over the network need the package httpx2, which is not installed",
             hint="pip install 'closeloop[openai]'",
         ) from error
     return httpx2

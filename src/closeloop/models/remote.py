@@ -6,14 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from closeloop.errors import SettingsError, redact
-from closeloop.models.openai_auth import (
-    ENTRA_SCOPE,
-    Auth,
-    KeyAuth,
-    NoAuth,
-    TokenAuth,
-    entra_credential,
-)
+from closeloop.models.openai_auth import ENTRA_SCOPE, service_auth
 from closeloop.models.openai_embedder import (
     MAX_REQUEST_TOKENS,
     MAX_TEXT_BYTES,
@@ -72,7 +65,14 @@ def remote_embedder(remote: RemoteModel, *, azure: bool, seed: int = 7) -> OpenA
     tokens = remote.tokens_per_minute
     service = OpenAIService(
         service_url(remote.endpoint or OPENAI_URL, azure=azure),
-        auth=_auth(remote, azure=azure),
+        auth=service_auth(
+            auth=remote.auth,
+            api_key=remote.api_key,
+            token_scope=remote.token_scope,
+            azure=azure,
+            keyless=not azure and remote.endpoint is not None,
+            section="embedder",
+        ),
         pace=Pace(requests_per_minute=remote.requests_per_minute, tokens_per_minute=tokens),
         timeout_s=remote.timeout_s,
         max_wait_s=remote.max_wait_s,
@@ -116,24 +116,3 @@ def _model_id(remote: RemoteModel, name: str, dimensions: int) -> str:
     # What changes the vectors is part of the name: they are kept and compared under it.
     changed = f"/{remote.max_text_bytes}" if remote.max_text_bytes != MAX_TEXT_BYTES else ""
     return f"{name}/{dimensions}{changed}" + (f"/{remote.prefix.strip()}" if remote.prefix else "")
-
-
-def _auth(remote: RemoteModel, *, azure: bool) -> Auth:
-    if remote.auth == "entra":
-        if not azure:
-            raise SettingsError(
-                "closeloop.yaml: embedder.auth entra is for embedder.kind azure_openai",
-                hint="use embedder.auth: key",
-            )
-        return TokenAuth(entra_credential, scope=remote.token_scope)
-    if remote.api_key is None:
-        if azure or remote.endpoint is None:
-            raise SettingsError(
-                "closeloop.yaml: embedder.api_key is not set",
-                hint="refer to it, e.g. ${env:AZURE_OPENAI_API_KEY}"
-                + (", or use embedder.auth: entra" if azure else ""),
-            )
-        return NoAuth()
-    if azure:
-        return KeyAuth(remote.api_key, header="api-key")
-    return KeyAuth(remote.api_key, header="authorization", prefix="Bearer ")

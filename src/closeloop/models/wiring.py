@@ -1,4 +1,4 @@
-"""Makes the embedder that a workspace's settings ask for."""
+"""Makes the embedder and the language model that a workspace's settings ask for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from closeloop.errors import SettingsError, redact
 from closeloop.models.minilm import minilm
 from closeloop.models.onnx_folder import onnx_folder
 from closeloop.models.openai_embedder import OpenAIEmbedder
+from closeloop.models.openai_language_model import OpenAILanguageModel
 from closeloop.models.remote import RemoteModel, remote_embedder
+from closeloop.models.remote_writer import RemoteWriter, remote_language_model
 from closeloop.models.vector_cache import CachedEmbedder
 from closeloop.ports import Embedder
 
@@ -82,6 +84,31 @@ def _refuse_what_would_be_ignored(
             hint="leave it out, or set embedder.kind to the one it belongs to "
             f"({', '.join(KINDS)})",
         )
+
+
+def make_language_model(
+    *, kind: str, remote: RemoteWriter, seed: int = 7
+) -> OpenAILanguageModel | None:
+    """Return the language model that closeloop.yaml names under `writer:`; None where it names none.
+
+    Nothing is sent before the first request. Raises SettingsError where something is missing, or a
+    model is described although the kind is deterministic.
+    """
+    if kind in SERVED:
+        return remote_language_model(remote, azure=kind == "azure_openai", seed=seed)
+    given = {
+        "endpoint": remote.endpoint,
+        "deployment": remote.deployment,
+        "model": remote.model,
+        "api_key": remote.api_key,
+    }
+    ignored = [name for name, value in given.items() if value is not None]
+    if ignored:
+        raise SettingsError(
+            f"closeloop.yaml: writer.{ignored[0]} means nothing to writer.kind {kind}",
+            hint=f"leave it out, or set writer.kind to one of {', '.join(SERVED)}",
+        )
+    return None
 
 
 def without_cache(embedder: Embedder) -> Embedder:

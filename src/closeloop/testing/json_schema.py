@@ -15,8 +15,11 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "null": (type(None),),
 }
 _IGNORED = frozenset(
-    {"title", "description", "default", "format", "example", "examples", "deprecated", "nullable"}
-)
+    {
+        "title", "description", "default", "format", "example", "examples", "deprecated",
+        "nullable", "discriminator",
+    }
+)  # fmt: skip
 _SILENT_PREFIX = "x-"
 
 

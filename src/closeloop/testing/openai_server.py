@@ -6,14 +6,26 @@ import base64
 import json
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 from closeloop.ports import Vectors
 from closeloop.testing.embedders import HashedWordEmbedder
 from closeloop.testing.json_schema import violations
+from closeloop.testing.openai_replies import (
+    Asked,
+    Reply,
+    Route,
+    Script,
+    filtered,
+    refusal,
+    too_many,
+)
+from closeloop.testing.openai_writing import Says, WritingModels, whatever_fits
+
+__all__ = ["KEY", "Asked", "FakeOpenAI", "Operation", "Reply", "filtered", "refusal", "too_many"]
 
 KEY = "test-key-0123456789abcdef"
 MAX_INPUTS = 2_048
@@ -22,45 +34,16 @@ MAX_INPUT_TOKENS = 8_191
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """One request as it arrived; `body` is None where it was no JSON object."""
-
-    path: str
-    headers: Mapping[str, str]
-    body: dict[str, Any] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """One answer. `hang` never answers, `drop` closes the connection without a word."""
-
-    status: int = 200
-    body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    hang: bool = False
-    drop: bool = False
-
-    @staticmethod
-    def of_json(body: Any, *, status: int = 200, **headers: str) -> Reply:
-        """Return an answer with a JSON body; headers_like_this become headers-like-this."""
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return Reply(status, json.dumps(body).encode(), named)
-
-
-Route = Callable[[Asked], Reply]
-Script = Reply | Route
-
-
-@dataclass(frozen=True, slots=True)
 class Operation:
-    """What a path does, and the schema of its requests."""
+    """What a path does, and the schemas of its requests and answers."""
 
     route: Route
     request: str
+    answer: str | None = None
 
 
 class FakeOpenAI:
-    """A service with the embeddings operation; used as a context manager around a test.
+    """A service that embeds and writes; used as a context manager around a test.
 
         with FakeOpenAI(azure=True) as service:
             service.then(too_many(after="2"))        # the next answer; then it works again
@@ -69,7 +52,9 @@ class FakeOpenAI:
 
     It keeps to the real service's limits (inputs, tokens, empty texts, keys, deployments, a content
     filter for texts that hold "FORBIDDEN") and answers with hashed bags of words, so that the same
-    text has the same vector. `contract` is the vendor's OpenAPI document: with it every request and
+    text has the same vector. `writers` are the models that write, by name, each with what it says.
+    `billed` holds the usage of every request that the service did, also where its answer was lost.
+    Without `responses_api` it has chat completions only. `contract` is the vendor's OpenAPI document: with it every request and
     answer is checked, and what breaks it is kept in `broken`. Other operations are added to
     `operations` by path.
     """
@@ -81,10 +66,13 @@ class FakeOpenAI:
         models: Mapping[str, int] | None = None,
         key: str | None = KEY,
         base64_vectors: bool = True,
+        writers: Mapping[str, Says] | None = None,
+        responses_api: bool = True,
         contract: Mapping[str, Any] | None = None,
     ) -> None:
         self.asked: list[Asked] = []
         self.broken: list[str] = []
+        self.billed: list[dict[str, Any]] = []
         self.keys = {key} if key is not None else None
         self._azure = azure
         self._models = dict(models or {"text-embedding-3-small": 1536})
@@ -94,9 +82,17 @@ class FakeOpenAI:
         self._closed = threading.Event()
         self._lock = threading.Lock()
         self.prefix = "/openai/v1" if azure else "/v1"
+        self.writing = WritingModels(writers or {"gpt-5-mini": whatever_fits}, azure=azure)
         self.operations = {
-            f"{self.prefix}/embeddings": Operation(self._embeddings, "CreateEmbeddingRequest")
+            f"{self.prefix}/embeddings": Operation(self._embeddings, "CreateEmbeddingRequest"),
+            f"{self.prefix}/chat/completions": Operation(
+                self.writing.answer, "CreateChatCompletionRequest", "CreateChatCompletionResponse"
+            ),
         }
+        if responses_api:
+            self.operations[f"{self.prefix}/responses"] = Operation(
+                self.writing.answer, "CreateResponse", "Response"
+            )
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self._thread = threading.Thread(
@@ -131,7 +127,29 @@ class FakeOpenAI:
         operation = self.operations.get(asked.path)
         if operation is not None:
             self._check(operation.request, asked.body)
-        return script if isinstance(script, Reply) else script(asked)
+        reply = script if isinstance(script, Reply) else script(asked)
+        self._account(operation, reply)
+        return reply
+
+    def commits_then_hangs(self, asked: Asked) -> Reply:
+        """Do the work, bill it, and never answer: give it to `then`."""
+        return replace(self.works(asked), hang=True)
+
+    def commits_then_drops(self, asked: Asked) -> Reply:
+        """Do the work, bill it, and close the connection: give it to `then`."""
+        return replace(self.works(asked), drop=True)
+
+    def _account(self, operation: Operation | None, reply: Reply) -> None:
+        if reply.status != 200 or operation is None or operation.answer is None:
+            return
+        try:
+            body = json.loads(reply.body)
+        except ValueError:
+            return
+        self._check(operation.answer, body)
+        if isinstance(body, dict) and body.get("usage"):
+            with self._lock:
+                self.billed.append(body["usage"])
 
     def wait_for_close(self) -> None:
         """Block until the test is over: what a service that hangs does."""
@@ -194,30 +212,6 @@ class FakeOpenAI:
             self.broken += violations(value, schema, root=self._contract)
 
 
-def refusal(status: int, code: str, message: str, **headers: str) -> Reply:
-    """Return an error as the service words it."""
-    error = {"code": code, "message": message, "param": None, "type": "invalid_request_error"}
-    return Reply.of_json({"error": error}, status=status, **headers)
-
-
-def too_many(*, after: str | None = "1", **headers: str) -> Reply:
-    """Return a 429 with retry-after (None: without)."""
-    more = headers if after is None else {"retry_after": after, **headers}
-    return refusal(429, "429", "Requests have exceeded the call rate limit.", **more)
-
-
-def filtered() -> Reply:
-    """Return a 400 of the content filter, as Azure words it."""
-    error = {
-        "code": "content_filter",
-        "message": "The response was filtered.",
-        "param": "prompt",
-        "type": None,
-        "innererror": {"code": "ResponsibleAIPolicyViolation"},
-    }
-    return Reply.of_json({"error": error}, status=400)
-
-
 def _input_fault(texts: Any) -> Reply | None:
     if not isinstance(texts, list) or not texts or len(texts) > MAX_INPUTS:
         return refusal(400, "invalid_request", "'$.input' is invalid.")
@@ -257,7 +251,8 @@ def _handler(service: FakeOpenAI) -> type[BaseHTTPRequestHandler]:
             except ValueError:
                 body = None
             headers = {name.lower(): value for name, value in self.headers.items()}
-            asked = Asked(self.path, headers, body if isinstance(body, dict) else None)
+            held = body if isinstance(body, dict) else None
+            asked = Asked(self.path, headers, held, method="POST", raw=data)
             self._send(service.answer(asked))
 
         def _send(self, reply: Reply) -> None:
