@@ -106,7 +106,9 @@ def _counts(rng: np.random.Generator, rates: Floats, world: World) -> Ints:
     return np.asarray(rng.poisson(hourly), dtype=np.int64)
 
 
-def _scan(counts: Ints, *, family: int, allowed: float = 1.0) -> tuple[Alarm, ...]:
+def _scan(
+    counts: Ints, *, family: int, allowed: float = 1.0, since: int = JUDGED_FROM * 24
+) -> tuple[Alarm, ...]:
     series, hour = np.nonzero(counts)
     times = counts[series, hour]
     series, hours = np.repeat(series, times), np.repeat(hour, times) + FIRST_DAY * 24
@@ -125,7 +127,7 @@ def _scan(counts: Ints, *, family: int, allowed: float = 1.0) -> tuple[Alarm, ..
             testable=np.ones(len(own), dtype=np.bool_),
             ready=np.zeros(len(counts) - 1, dtype=np.int64),
         ),
-        since=(FIRST_DAY + JUDGED_FROM) * 24,
+        since=FIRST_DAY * 24 + since,
         until=(FIRST_DAY + DAYS) * 24,
         first_day=FIRST_DAY,
         family=family,
@@ -157,7 +159,7 @@ def _complaints_until_alarm(seed: int, *, base: float, rise: float, most: float)
     counts[0, start:] += np.asarray(extra, dtype=np.int64)
     seen = np.cumsum(counts[0, start:])
     counts[0, start:][seen > most] = 0
-    for alarm in _scan(counts, family=50):
+    for alarm in _scan(counts, family=50, since=start):
         at = alarm.hour - FIRST_DAY * 24 - start
         if alarm.series == 0 and at >= 0:
             return float(seen[at])

@@ -212,6 +212,15 @@ def _print_signal(row: Any, zone: str) -> None:
         f"evidence {row['evidence']:.3g} (needed {row['threshold']:.3g}, {row['family_size']} series "
         f"tested, {row['detector']}); false discovery rate {'passed' if row['fdr_pass'] else 'not passed'}"
     )
+    if row["share"] is not None:
+        click.echo(
+            f"{row['share']:.1%} of all feedback in the detector's window, {row['usual_share']:.1%} usual"
+            + (
+                ""
+                if row["exposure_ratio"] is None
+                else f"; users or orders {row['exposure_ratio']:.2f} times the usual"
+            )
+        )
     if row["segment"]:
         click.echo(f"concentrated in {safe(row['segment'])}")
     click.echo(f"severity {row['severity'] or '-'}")

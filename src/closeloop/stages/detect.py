@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from closeloop.ports import StepContext
+from closeloop.stages.exposure_level import product_exposure
 from closeloop.stages.product_view import (
     HOUR_US,
     Bools,
@@ -21,7 +22,8 @@ from closeloop.stages.product_view import (
 )
 from closeloop.stages.signal_book import SignalBook
 from closeloop.stages.watch import watch_releases
-from closeloop.stats.baseline import HISTORY_DAYS, Baselines, Ints, hour_of_week
+from closeloop.stats.baseline import HISTORY_DAYS, Baselines, Ints
+from closeloop.stats.exposure import Exposure
 from closeloop.stats.scan import MIN_HISTORY_DAYS, Alarm, SeriesData, product_baselines, scan
 from closeloop.tables import ASSIGNMENT, ENRICHMENT, SERIES, THEME
 
@@ -40,7 +42,8 @@ class TestedSeries:
 
     `keys` [series]; `member_row` (into the view) and `member_series` [memberships]; `formed`
     [memberships] marks texts that formed their theme: they are no evidence for it; `ready` [series]
-    is the hour before which a series is not looked at.
+    is the hour before which a series is not looked at. `exposure` is what counts are in proportion
+    to, where it is known.
     """
 
     keys: tuple[Key, ...]
@@ -48,6 +51,7 @@ class TestedSeries:
     member_series: Ints
     formed: Bools
     ready: Ints
+    exposure: Exposure | None = None
 
     def data(self, view: ProductView, *, without: Bools) -> SeriesData:
         """Return the series as the scan takes them, without some rows of the view."""
@@ -64,6 +68,7 @@ class TestedSeries:
             member_series=self.member_series[member],
             testable=~self.formed[member],
             ready=self.ready,
+            exposure=self.exposure,
         )
 
 
@@ -182,6 +187,7 @@ def tested_series(context: StepContext, view: ProductView) -> TestedSeries:
         member_series=np.repeat(np.arange(len(keys)), [len(p) for p in parts]).astype(np.int64),
         formed=np.concatenate([np.zeros(0, np.bool_), *formed]),
         ready=np.asarray(ready, dtype=np.int64),
+        exposure=product_exposure(context, view.product),
     )
 
 
@@ -257,7 +263,7 @@ def _write_series(
         np.stack([of[inside], hours[inside]], axis=1), axis=0, return_counts=True
     )
     day = np.clip(cells[:, 1] // 24 - known.first_day, 0, len(known.known_days) - 1)
-    share = known.profile[day, hour_of_week(cells[:, 1])] if len(cells) else np.zeros(0)
+    share = known.exposure(cells[:, 1])
     keys = [*series.keys, ("total", "all")]
     kinds, ids = pa.array([k for k, _ in keys]), pa.array([i for _, i in keys])
     which = pa.array(cells[:, 0])

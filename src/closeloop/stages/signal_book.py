@@ -95,6 +95,9 @@ class SignalBook:
                 "baseline": float(baselines.hourly(alarm.series, span).sum()),
                 "count_6h": len(self._inside(rows, end - 6, end)),
                 "baseline_6h": alarm.expected_6h,
+                "share": alarm.share,
+                "usual_share": alarm.usual_share,
+                "exposure_ratio": alarm.exposure_ratio,
                 "detector": SERIES_DETECTOR,
                 "evidence": alarm.evidence,
                 "threshold": alarm.threshold,
@@ -198,10 +201,14 @@ class SignalBook:
         return np.asarray(rows[(hours >= start) & (hours < end)])
 
     def _historic(self, inside: Ints, end: datetime) -> bool:
-        """Whether it is too late to act: most complaints backfilled, or the alarm days old."""
+        """Whether it is too late to act: the last days' complaints backfilled, or the alarm days old.
+
+        A slow rise may have begun in history; what counts is whether it goes on.
+        """
         if end < self._context.now - timedelta(hours=LASTS_H):
             return True
-        return bool(len(inside)) and bool(self._backfill[inside].mean() > 0.5)
+        recent = inside[self._view.hours[inside] >= hour_of(end) - LASTS_H]
+        return bool(len(recent)) and bool(self._backfill[recent].mean() > 0.5)
 
     def _authors(self, inside: Ints) -> int:
         keys = self._view.rows.column("author_key").take(pa.array(inside))

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betaln, gammaln
+from scipy.special import betaln, gammaln, xlogy
 
 from closeloop.stats.baseline import Floats
 
-WINDOWS_H = (1, 2, 3, 6, 12, 24, 48, 72)
-GAPS_H = (1, 1, 1, 3, 6, 12, 24, 24)
+WINDOWS_H = (1, 2, 3, 6, 12, 24, 48, 72, 168, 336)
+GAPS_H = (1, 1, 1, 3, 6, 12, 24, 24, 96, 168)
 RISES = (1.5, 2.0, 3.0, 5.0, 10.0, 25.0)
 HOURS_A_MONTH = 720.0
 SURGE_PRIOR = 20.0
 """Pseudo-complaints in the ratio of the product's other complaints, observed to expected."""
 GATE_STRENGTH = 100.0
+GATE_SPREAD = 0.1
+"""Variance, in parts of its square, that a series' share of a surge has by itself."""
 GATE_P = 0.01
 
 Bools = npt.NDArray[np.bool_]
@@ -30,36 +32,58 @@ def window_terms(
     counts: Floats, exposure: Floats, *, mean: Floats, shape: Floats, phi: Floats, width: int
 ) -> Floats:
     """Return log of gap_W x mean over rho of LR for one window; arrays of one value a look."""
+    gap = GAPS_H[WINDOWS_H.index(width)]
+    logs = log_ratios(counts, exposure, mean=mean, shape=shape, phi=phi, width=width, ratios=RISES)
+    return np.asarray(logs + np.log(gap))
+
+
+def log_ratios(
+    counts: Floats,
+    exposure: Floats,
+    *,
+    mean: Floats,
+    shape: Floats,
+    phi: Floats,
+    width: int,
+    ratios: tuple[float, ...],
+) -> Floats:
+    """Return log of the mean over `ratios` of LR = rho^Y ((b + E)/(b + rho E))^(a + Y).
+
+    `counts` Y in `exposure` E over `width` hours; a = 1/(1/shape + phi/sqrt(days)), b = a/mean.
+    Ratios over 1 are rises, under 1 falls; 0 allows no count at all.
+    """
     spread = phi / np.sqrt(max(1.0, width / 24.0))
     a = 1.0 / (1.0 / shape + spread)
     b = a / np.maximum(mean, 1e-9)
-    gap = GAPS_H[WINDOWS_H.index(width)]
     logs = [
-        counts * np.log(rho) + (a + counts) * (np.log(b + exposure) - np.log(b + rho * exposure))
-        for rho in RISES
+        xlogy(counts, rho) + (a + counts) * (np.log(b + exposure) - np.log(b + rho * exposure))
+        for rho in ratios
     ]
-    return np.asarray(np.logaddexp.reduce(np.stack(logs), axis=0) + np.log(gap / len(RISES)))
+    return np.asarray(np.logaddexp.reduce(np.stack(logs), axis=0) - np.log(len(ratios)))
 
 
 def surge_factor(others: Floats, others_expected: Floats) -> Floats:
-    """Return by how much all else has risen, at least 1: the exposure is multiplied by it."""
-    return np.maximum(1.0, (others + SURGE_PRIOR) / (others_expected + SURGE_PRIOR))
+    """Return by how much all else has risen, at least 1: the exposure is multiplied by it.
+
+    What chance adds to the others' count in one case of six (a standard deviation) is no rise.
+    """
+    risen = others - np.sqrt(others_expected) + SURGE_PRIOR
+    return np.maximum(1.0, risen / (others_expected + SURGE_PRIOR))
 
 
-def surge_gate(count: Floats, total: Floats, share: Floats) -> Bools:
+def surge_gate(count: Floats, total: Floats, share: Floats, *, shape: Floats) -> Bools:
     """Return whether a series' share of a window is too large for a surge of everything.
 
-    P(BetaBinomial(total, 100 p, 100 (1 - p)) >= count) < .01, p the baseline's share.
+    P(BetaBinomial(total, s p, s (1 - p)) >= count) < .01, p the baseline's share and `shape` the
+    complaints that it rests on. The share may vary by a third, and by what is not known of it; s is
+    100 at least, which alone would let a rare series' share vary by several times itself.
     """
     p = np.clip(share, 1e-4, 1.0 - 1e-4)
+    strength = np.maximum(GATE_STRENGTH, (1.0 - p) / (p * (GATE_SPREAD + 1.0 / shape)))
     passed = np.zeros(len(count), dtype=np.bool_)
     for i in range(len(count)):
-        passed[i] = (
-            beta_binomial_tail(
-                int(count[i]), int(total[i]), GATE_STRENGTH * p[i], GATE_STRENGTH * (1 - p[i])
-            )
-            < GATE_P
-        )
+        a, b = strength[i] * p[i], strength[i] * (1.0 - p[i])
+        passed[i] = beta_binomial_tail(int(count[i]), int(total[i]), a, b) < GATE_P
     return passed
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from closeloop.stats.baseline import (
+    HOLD_BACK_DAYS,
     HOURS_A_WEEK,
     Baselines,
     Floats,
@@ -15,6 +16,7 @@ from closeloop.stats.baseline import (
     hour_of_week,
 )
 from closeloop.stats.evidence import (
+    GAPS_H,
     HOURS_A_MONTH,
     WINDOWS_H,
     Bools,
@@ -23,11 +25,15 @@ from closeloop.stats.evidence import (
     surge_gate,
     window_terms,
 )
+from closeloop.stats.exposure import Exposure
 
 MIN_HISTORY_DAYS = 14
 """With less history there is not enough evidence of what is usual, and no look is taken."""
 LOG_CAP = 600.0
 """Evidence beyond e^600 is stored as that."""
+LASTING_H = 72
+LASTING_EVIDENCE = 10.0
+"""A window of more than three days counts while its last three show so much evidence themselves."""
 _SERIES_SHIFT = 24
 """Series and hour in one sortable number: hours since 1970 stay under 2^24 for 1,900 years."""
 
@@ -41,6 +47,7 @@ class SeriesData:
     `member_series` [memberships] say which complaints belong to which of `series` series;
     `testable` [memberships] marks what may be evidence (the texts that formed a theme are none for
     it: they train its baseline only). A series is not looked at before the hour `ready` [series].
+    `exposure` are the users or orders that counts are in proportion to, where they are known.
     """
 
     hours: Ints
@@ -51,6 +58,7 @@ class SeriesData:
     member_series: Ints
     testable: Bools
     ready: Ints
+    exposure: Exposure | None = None
 
     @property
     def series(self) -> int:
@@ -63,7 +71,9 @@ class Alarm:
     """One series at one hour whose evidence reached the threshold.
 
     `count` complaints lie in the `window_h` hours that end with `hour` (the window of the largest
-    term) where `expected` were; both also for the last six hours. `evidence` is the e-value.
+    term) where `expected` were; both also for the last six hours. `share` of all feedback of the
+    window is its, where `usual_share` is usual; `exposure_ratio` is the users or orders in the
+    window over the usual, None where none are known. `evidence` is the e-value.
     """
 
     series: int
@@ -76,6 +86,9 @@ class Alarm:
     fdr_pass: bool
     count_6h: float
     expected_6h: float
+    share: float
+    usual_share: float
+    exposure_ratio: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +123,21 @@ def product_baselines(data: SeriesData, *, first_day: int, last_day: int) -> Bas
         ),
         minlength=days * columns,
     ).astype(np.float64)
+    level = None
+    rhythm = data.weight[inside]
+    if data.exposure is not None:
+        level = data.exposure.of(np.arange(first_day * 24, (last_day + 1) * 24))
+        rhythm = rhythm / data.exposure.of(data.hours[inside])
     weekly: Floats = np.bincount(
         day[inside] * HOURS_A_WEEK + hour_of_week(data.hours[inside]),
-        weights=data.weight[inside],
+        weights=rhythm,
         minlength=days * HOURS_A_WEEK,
     ).astype(np.float64)
     return baselines(
-        flat.reshape(days, columns), weekly.reshape(days, HOURS_A_WEEK), first_day=first_day
+        flat.reshape(days, columns),
+        weekly.reshape(days, HOURS_A_WEEK),
+        first_day=first_day,
+        level=level,
     )
 
 
@@ -147,7 +168,7 @@ def scan(
     logs[reached] = _gated(terms, reached, needed=float(np.log(threshold * HOURS_A_MONTH)))
     evidence = _evidence(logs)
     alarms = tuple(
-        _alarm(i, looks, terms, logs[i], evidence, threshold=threshold, family=family, q=q)
+        _alarm(i, looks, terms, logs[i], evidence, threshold, data=data, family=family, q=q)
         for i in reached[evidence[reached] >= threshold]
     )
     return Scan(alarms, len(looks), known)
@@ -162,7 +183,7 @@ def _evidence(logs: Floats) -> Floats:
 class _Terms:
     """Arrays [looks, windows]: log terms, own count and expectation, all feedback's count.
 
-    `share` [looks] is what part of all feedback the series usually is.
+    `share` is what part of all feedback the series usually is, `shape` what the baseline rests on.
     """
 
     logs: Floats
@@ -170,6 +191,7 @@ class _Terms:
     expected: Floats
     everything: Floats
     share: Floats
+    shape: Floats
 
 
 def _looks(data: SeriesData, *, since: int, until: int, known: Baselines) -> Ints:
@@ -185,32 +207,56 @@ def _looks(data: SeriesData, *, since: int, until: int, known: Baselines) -> Int
 
 def _terms(looks: Ints, data: SeriesData, known: Baselines) -> _Terms:
     hours, series = looks[:, 0], looks[:, 1]
-    row = hours // 24 - known.first_day
-    mean, total = known.mean[row, series], known.mean[row, -2]
-    shape, phi = known.shape[row, series], known.phi[row, series]
-    doubled = np.concatenate(
-        [np.zeros((len(known.profile), 1)), np.cumsum(np.tile(known.profile, 2), axis=1)], axis=1
-    )
-    end = hour_of_week(hours) + HOURS_A_WEEK + 1
+    passed = np.concatenate([[0.0], np.cumsum(known.by_hour)])
+    end = hours + 1 - known.first_day * 24
     tested = data.member_row[data.testable]
     own = _Counter(data.member_series[data.testable], data.hours[tested], data.weight[tested])
     complaints = _Counter(np.zeros_like(data.hours), data.hours, data.weight)
     feedback = _Counter(np.zeros_like(data.all_hours), data.all_hours, data.all_weight)
     none = np.zeros_like(series)
     size = (len(looks), len(WINDOWS_H))
-    logs, count, expected, everything = (np.empty(size) for _ in range(4))
+    logs, count, expected, everything, share, shape = (np.empty(size) for _ in range(6))
     for w, width in enumerate(WINDOWS_H):
-        exposure = doubled[row, end] - doubled[row, end - width]
+        row = _row_before(hours, width, known)
+        mean, total = known.mean[row, series], known.mean[row, -2]
+        exposure = passed[end] - passed[np.maximum(end - width, 0)]
         count[:, w] = own.within(series, hours, width)
         everything[:, w] = feedback.within(none, hours, width)
         expected[:, w] = mean * exposure
+        share[:, w] = np.clip(mean / np.maximum(known.mean[row, -1], 1e-9), 0.0, 1.0)
+        shape[:, w] = known.shape[row, series]
         surged = exposure * surge_factor(
             np.maximum(complaints.within(none, hours, width) - count[:, w], 0.0),
             np.maximum(total - mean, 0.0) * exposure,
         )
-        logs[:, w] = window_terms(count[:, w], surged, mean=mean, shape=shape, phi=phi, width=width)
-    share = np.clip(mean / np.maximum(known.mean[row, -1], 1e-9), 0.0, 1.0)
-    return _Terms(logs, count, expected, everything, share)
+        logs[:, w] = window_terms(
+            count[:, w],
+            surged,
+            mean=mean,
+            shape=shape[:, w],
+            phi=known.phi[row, series],
+            width=width,
+        )
+        logs[known.known_days[row] < MIN_HISTORY_DAYS, w] = -np.inf
+    _drop_what_is_over(logs)
+    return _Terms(logs, count, expected, everything, share, shape)
+
+
+def _row_before(hours: Ints, width: int, known: Baselines) -> Ints:
+    """Return the row of the baseline that knows nothing of a window: its own days never enter."""
+    days = max(-(-width // 24) - HOLD_BACK_DAYS, 0)
+    return np.maximum(hours // 24 - known.first_day - days, 0)
+
+
+def _drop_what_is_over(logs: Floats) -> None:
+    """Take out the long windows' terms of what does not go on in the last three days.
+
+    There a complaint a day would keep a burst of last week alive. Taking a term out can only make
+    the evidence less.
+    """
+    now = WINDOWS_H.index(LASTING_H)
+    over = logs[:, now] < np.log(GAPS_H[now] * LASTING_EVIDENCE)
+    logs[over, now + 1 :] = -np.inf
 
 
 class _Counter:
@@ -240,7 +286,12 @@ def _gated(terms: _Terms, reached: Ints, *, needed: float) -> Floats:
     look, window = np.nonzero(logs >= needed - np.log(len(WINDOWS_H)))
     logs[logs < needed - np.log(len(WINDOWS_H))] = -np.inf
     at = reached[look]
-    passed = surge_gate(terms.count[at, window], terms.everything[at, window], terms.share[at])
+    passed = surge_gate(
+        terms.count[at, window],
+        terms.everything[at, window],
+        terms.share[at, window],
+        shape=terms.shape[at, window],
+    )
     logs[look[~passed], window[~passed]] = -np.inf
     return np.asarray(logs)
 
@@ -251,8 +302,9 @@ def _alarm(
     terms: _Terms,
     logs: Floats,
     evidence: Floats,
-    *,
     threshold: float,
+    *,
+    data: SeriesData,
     family: int,
     q: float,
 ) -> Alarm:
@@ -275,4 +327,16 @@ def _alarm(
         fdr_pass=bool(e_bh(shown, family=family, q=q)[place]),
         count_6h=float(terms.count[i, six]),
         expected_6h=float(terms.expected[i, six]),
+        share=float(terms.count[i, window] / max(terms.everything[i, window], 1e-9)),
+        usual_share=float(terms.share[i, window]),
+        exposure_ratio=_exposure_ratio(data, hour, WINDOWS_H[window]),
     )
+
+
+def _exposure_ratio(data: SeriesData, hour: int, width: int) -> float | None:
+    """Return the window's users or orders over those of the same hours of the four weeks before."""
+    if data.exposure is None:
+        return None
+    inside = np.arange(hour + 1 - width, hour + 1)
+    before = inside[:, None] - HOURS_A_WEEK * np.arange(1, 5)[None, :]
+    return float(data.exposure.of(inside).sum() / data.exposure.of(before).mean(axis=1).sum())

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from closeloop.stages import detect
-from closeloop.tables import ENRICHMENT, FEEDBACK, SERIES, SIGNAL, THEME
+from closeloop.stages.exposure_level import product_exposure
+from closeloop.tables import ENRICHMENT, EXPOSURE, FEEDBACK, SERIES, SIGNAL, THEME
 from closeloop.testing.context import InMemoryContext
 from tests.unit.stages.history import NOW, PRODUCT, History
 
@@ -326,3 +327,62 @@ def test_products_do_not_mix():
     assert signal["product"] == "wallet"
     assert all(i.startswith("wallet") for i in signal["feedback_ids"])
     assert history.written == len(history.rows)
+
+
+def exposure(users: dict[int, float], **columns: Any) -> Any:
+    """Rows of silver.exposure: users a day, by days before NOW."""
+    midnight = NOW.replace(hour=0)
+    return EXPOSURE.from_rows(
+        {
+            "product": PRODUCT,
+            "version": "",
+            "platform": "",
+            "region": "",
+            "start": midnight - timedelta(days=ago),
+            "period": "day",
+            "users": figure,
+            **columns,
+        }
+        for ago, figure in users.items()
+    )
+
+
+def test_users_put_counts_into_proportion():
+    # Since yesterday there are five times as many users, and as many more payments that fail.
+    context, history = started()
+    history.burst(9, end=NOW + 3 * HOUR, hours=20)
+    context.as_step("exposure").merge(
+        EXPOSURE, exposure({ago: 5000.0 if ago <= 1 else 1000.0 for ago in range(60, -2, -1)})
+    )
+    context.as_step(detect.NAME).next_pass(now=NOW + 13 * HOUR)
+    assert run(context, history) == []
+    without, again = started()
+    again.burst(9, end=NOW + 3 * HOUR, hours=20)
+    without.next_pass(now=NOW + 13 * HOUR)
+    (signal,) = run(without, again)
+    assert signal["exposure_ratio"] is None
+    assert signal["share"] > 3 * signal["usual_share"] > 0
+
+
+def test_a_signal_says_how_many_users_there_were():
+    context, history = started()
+    days = exposure({ago: 1500.0 if ago == 0 else 1000.0 for ago in range(60, -1, -1)})
+    context.as_step("exposure").merge(EXPOSURE, days)
+    history.burst(12, end=NOW + 11 * HOUR)
+    context.as_step(detect.NAME).next_pass(now=NOW + 12 * HOUR)
+    (signal,) = run(context, history)
+    assert signal["exposure_ratio"] == pytest.approx(1.5)
+    rows = context.rows(SERIES, where=[("series_kind", "=", "total")]).to_pylist()
+    assert rows[-1]["exposure"] > 0
+
+
+def test_the_coarsest_split_of_users_counts_once():
+    context = InMemoryContext(now=NOW)
+    for column, value, users in (("platform", "ios", 40.0), ("platform", "android", 60.0)):
+        context.merge(EXPOSURE, exposure({2: users, 1: users}, **{column: value}))
+    context.merge(EXPOSURE, exposure({1: 300.0}))
+    context.merge(EXPOSURE, exposure({0: 9e9}))
+    context.as_step("reader")
+    found = product_exposure(context, PRODUCT)
+    # 100 by platform, then 300 in all; today is not over.
+    assert found.level[::24].tolist() == pytest.approx([0.5, 1.5])

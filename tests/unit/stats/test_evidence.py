@@ -47,13 +47,22 @@ def test_more_complaints_are_more_evidence():
 
 
 def test_a_surge_of_all_else_takes_evidence_away():
-    assert surge_factor(np.array([100.0]), np.array([10.0]))[0] == pytest.approx(4.0)
+    assert surge_factor(np.array([100.0]), np.array([9.0]))[0] == pytest.approx(117 / 29)
+    assert surge_factor(np.array([103.0]), np.array([100.0]))[0] == 1.0
     assert surge_factor(np.array([1.0]), np.array([50.0]))[0] == 1.0
 
 
 def test_gate_lets_pass_what_stands_out_and_holds_what_rose_alike():
     count, total = np.array([18.0, 18.0]), np.array([20.0, 180.0])
-    assert surge_gate(count, total, np.array([0.1, 0.1])).tolist() == [True, False]
+    shape = np.array([40.0, 40.0])
+    passed = surge_gate(count, total, np.array([0.1, 0.1]), shape=shape)
+    assert passed.tolist() == [True, False]
+
+
+def test_gate_lets_a_rare_series_pass_that_stands_out():
+    # Four of 418 where one in a thousand is usual: ten times as many, if the share is well known.
+    count, total, share = np.full(2, 4.0), np.full(2, 418.0), np.full(2, 0.001)
+    assert surge_gate(count, total, share, shape=np.array([40.0, 0.5])).tolist() == [True, False]
 
 
 @given(st.integers(0, 40), st.integers(0, 40), st.floats(0.5, 80), st.floats(0.5, 80))

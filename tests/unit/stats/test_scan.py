@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from closeloop.stats.exposure import exposure_of
 from closeloop.stats.scan import SeriesData, scan
 
 DAYS = 70
@@ -25,7 +26,7 @@ def history(seed: int, *, days: int = DAYS) -> list[tuple[int, int]]:
     return rows
 
 
-def look(rows, *, since=FIRST_DAY * 24, until=END, family=4, ready=0, formed=()):
+def look(rows, *, since=FIRST_DAY * 24, until=END, family=4, ready=0, formed=(), exposure=None):
     rows = sorted(rows)
     hours = np.array([h for h, _ in rows], dtype=np.int64)
     series = np.array([s for _, s in rows], dtype=np.int64)
@@ -40,6 +41,7 @@ def look(rows, *, since=FIRST_DAY * 24, until=END, family=4, ready=0, formed=())
             member_series=series[complaint],
             testable=~np.isin(series[complaint], formed),
             ready=np.full(len(RATES), ready, dtype=np.int64),
+            exposure=exposure,
         ),
         since=since,
         until=until,
@@ -70,14 +72,33 @@ def test_calm_raises_little():
 
 
 def test_a_surge_of_everything_is_passed_over():
-    rng = np.random.default_rng(5)
-    rows = history(2)
-    surge = [
-        (END - 1 - int(rng.integers(24)), s)
-        for s, rate in (*enumerate(RATES), (-1, 12.0))
-        for _ in range(rng.poisson(4 * rate))
-    ]
-    assert not [a for a in look([*rows, *surge]).alarms if a.hour >= END - 24]
+    raised = 0
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        surge = [
+            (END - 1 - int(rng.integers(24)), s)
+            for s, rate in (*enumerate(RATES), (-1, 12.0))
+            for _ in range(rng.poisson(4 * rate))
+        ]
+        alarms = look([*history(seed), *surge], since=END - 24).alarms
+        raised += len({a.series for a in alarms})
+    # Of the 120 series in 30 fivefold surges.
+    assert raised <= 0.06 * 120
+
+
+def test_a_slow_rise_is_found_over_a_week():
+    rows = [(h, s) for h, s in history(6) if s != 3 or h < END - 240]
+    slow = [(END - 200 + 28 * i, 3) for i in range(8)]
+    (first, *_) = [a for a in look([*rows, *slow]).alarms if a.series == 3]
+    assert first.window_h >= 72
+    assert first.count <= 8
+
+
+def test_a_burst_that_is_over_does_not_live_on_in_the_long_windows():
+    burst = [(END - 15 * 24 + i % 3, 1) for i in range(25)]
+    hours = [a.hour for a in look([*history(1), *burst]).alarms if a.series == 1]
+    assert hours
+    assert max(hours) < END - 15 * 24 + 96
 
 
 def test_evidence_does_not_know_the_future():
@@ -119,3 +140,48 @@ def test_more_series_ask_for_more_evidence(family):
     rows = [*history(1), *[(END - 3, 2)] * 4]
     raised = [a for a in look(rows, family=family).alarms if a.hour >= END - 3]
     assert bool(raised) == (family == 4)
+
+
+def test_twice_the_users_with_twice_the_complaints_are_no_rise():
+    # Every series doubles for three weeks, as the users do: rates stay what they were.
+    rng = np.random.default_rng(7)
+    more = [
+        (END - 1 - int(rng.integers(21 * 24)), s)
+        for s, rate in enumerate(RATES)
+        for _ in range(rng.poisson(2 * rate * 21))
+    ]
+    level = np.ones(DAYS * 24)
+    level[-21 * 24 :] = 3.0
+    users = exposure_of(
+        np.arange(FIRST_DAY, FIRST_DAY + DAYS) * 24, np.full(DAYS, 24), 1_000 * level[::24]
+    )
+    rows = [*history(7), *more]
+    known = look(rows, exposure=users)
+    unknown = look(rows)
+    assert len(known.alarms) < len(unknown.alarms)
+    assert known.baselines.mean[-1, 0] < 1.3 * RATES[0] < unknown.baselines.mean[-1, 0]
+
+
+def test_a_rise_of_the_rate_is_found_where_fewer_users_hide_it():
+    # Half the users, all else in proportion, and one series as frequent as ever: twice its rate.
+    rows = [r for i, r in enumerate(history(8)) if r[0] < END - 240 or r[1] == 0 or i % 2]
+    users = np.where(np.arange(DAYS) < DAYS - 10, 1000.0, 500.0)
+    exposure = exposure_of(np.arange(FIRST_DAY, FIRST_DAY + DAYS) * 24, np.full(DAYS, 24), users)
+    burst = [(END - 70 + 3 * i, 0) for i in range(20)]
+    last = END - 240
+
+    def strongest(found):
+        return max((a.evidence for a in found.alarms if a.series == 0 and a.hour > last), default=0)
+
+    assert strongest(look([*rows, *burst], exposure=exposure)) > 10 * strongest(
+        look([*rows, *burst])
+    )
+
+
+def test_a_look_at_the_new_hours_alone_says_the_same_with_known_users():
+    rows = [*history(4), *[(END - 3, 3)] * 6]
+    days = np.arange(FIRST_DAY, FIRST_DAY + DAYS) * 24
+    users = exposure_of(days, np.full(DAYS, 24), 1000.0 + 10 * np.arange(DAYS))
+    whole = [a for a in look(rows, exposure=users).alarms if a.hour >= END - 10]
+    assert whole
+    assert list(look(rows, since=END - 10, exposure=users).alarms) == whole
