@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from closeloop.loop import PassReport
     from closeloop.runner import Runner
     from closeloop.step import StepRun
-    from closeloop.testing.simulator import Simulation
+    from closeloop.testing.simulator import Simulation, WrittenFiles
 
 SCENARIO = "bad-release"
 SOURCE = "shop"
@@ -118,7 +118,7 @@ def _name_products(path: Path, simulation: Simulation) -> None:
     path.write_text(named, encoding="utf-8")
 
 
-def take_in(workspace: Workspace, files: list[Path]) -> IntakeReport:
+def take_in(workspace: Workspace, files: WrittenFiles) -> IntakeReport:
     """Take in feedback, changes and exposure, as the commands of these names do."""
     from closeloop.connectors.changes.change_rows import import_changes
     from closeloop.connectors.changes.exposure_rows import import_exposure
@@ -126,13 +126,13 @@ def take_in(workspace: Workspace, files: list[Path]) -> IntakeReport:
     from closeloop.connectors.intake.request import IntakeRequest
     from closeloop.connectors.intake.take_in import take_in as take_in_feedback
 
-    feedback, changes, exposure = files[:3]
+    feedback = files.feedback[SOURCE]
     with workspace.step("ingest") as step:
         report = take_in_feedback(step, [feedback], IntakeRequest(source=SOURCE))
     with workspace.step("changes") as step:
-        import_changes(step, [changes], ImportRequest(), kind=None)
+        import_changes(step, [files.changes], ImportRequest(), kind=None)
     with workspace.step("exposure") as step:
-        import_exposure(step, [exposure], ImportRequest())
+        import_exposure(step, [files.exposure], ImportRequest())
     return report
 
 

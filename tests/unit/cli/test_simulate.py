@@ -37,3 +37,28 @@ def test_scenarios_are_listed_and_a_wrong_name_names_them() -> None:
     wrong = CliRunner().invoke(cli, ["simulate", "earthquake", "--out", "x"])
     assert isinstance(wrong.exception, UsageError)
     assert "bad-release" in wrong.exception.hint
+
+
+def test_length_and_number_can_be_given_in_several_ways(tmp_path: Path) -> None:
+    def made(*options: str) -> dict[str, object]:
+        result = CliRunner().invoke(
+            cli, ["simulate", "quiet", "--out", str(tmp_path / "x"), "--json", *options]
+        )
+        assert result.exit_code == 0, (result.output, result.exception)
+        return dict(json.loads(result.output))
+
+    hours = made("--hours", "36", "--per-day", "50")
+    assert (hours["start"], hours["end"]) == (
+        "2024-03-04T00:00:00+00:00",
+        "2024-03-05T12:00:00+00:00",
+    )
+    span = made("--from", "2025-06-01", "--to", "2025-06-08", "--texts", "700")
+    assert span["end"] == "2025-06-08T00:00:00+00:00"
+    assert 560 < int(str(span["rows"])) < 840
+    for wrong in (
+        ("--days", "2", "--hours", "3"),
+        ("--from", "2025-06-02", "--to", "2025-06-01"),
+        ("--texts", "5", "--per-day", "3"),
+    ):
+        result = CliRunner().invoke(cli, ["simulate", "quiet", "--out", str(tmp_path), *wrong])
+        assert isinstance(result.exception, UsageError)

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,14 @@ import pytest
 from closeloop.domain.change import ChangeKind
 from closeloop.errors import UsageError
 from closeloop.settings import load
-from closeloop.testing.simulator import SCENARIOS, simulate, write_simulation
+from closeloop.testing.simulator import (
+    SCENARIOS,
+    Simulation,
+    Simulator,
+    scenarios,
+    simulate,
+    write_simulation,
+)
 from closeloop.testing.simulator.phrases import LANGUAGES, templates, themes
 from closeloop.testing.simulator.traffic import profile, version_shares
 from closeloop.testing.simulator.world import Release
@@ -32,13 +40,14 @@ def causes(name: str, **options: Any) -> list[tuple[dict[str, Any], dict[str, An
 @pytest.mark.parametrize("name", sorted(SCENARIOS))
 def test_every_scenario_is_deterministic_whole_and_in_order(name: str) -> None:
     first, second = simulate(SCENARIOS[name]), simulate(SCENARIOS[name])
-    assert (first.feedback, first.truth_rows, first.exposure, first.changes) == (
+    assert (first.feedback, first.truth_rows, first.exposure, first.changes, first.truth) == (
         second.feedback,
         second.truth_rows,
         second.exposure,
         second.changes,
+        second.truth,
     )
-    assert 6_000 <= len(first.feedback) <= 12_000
+    assert 300 <= len(first.feedback) <= 12_000
     delivered = [row["updated_at"] or row["event_time"] for row in first.feedback]
     assert delivered == sorted(delivered)
     assert {row["source_id"] for row in first.feedback} == {
@@ -46,6 +55,148 @@ def test_every_scenario_is_deterministic_whole_and_in_order(name: str) -> None:
     }
     assert all(row["text"].strip() for row in first.feedback)
     assert {c["kind"] for c in first.changes} <= {kind.value for kind in ChangeKind}
+    assert set(first.sources) == set(SCENARIOS[name].source_names)
+
+
+@pytest.mark.parametrize("name", sorted(SCENARIOS))
+def test_the_truth_of_every_scenario_agrees_with_its_feedback(name: str) -> None:
+    scenario, made = SCENARIOS[name], simulate(SCENARIOS[name])
+    known = themes()
+    rows = {row["source_id"]: row for row in made.feedback}
+    named = {r.name for r in scenario.releases} | {c.name for c in scenario.changes}
+    expected = Counter[str]()
+    for hour in made.expected:
+        expected[hour["cause"]] += hour["complaints"]
+    for cause in made.truth["causes"]:
+        own = [t for t in made.truth_rows if t["cause"] == cause["cause"] and not t["repeats"]]
+        assert len(own) == cause["complaints"]
+        assert abs(len(own) - cause["expected"]) < 6 * np.sqrt(cause["expected"] + 1) + 5
+        assert expected[cause["cause"]] == pytest.approx(cause["expected"], rel=0.01)
+        assert {t["category"] for t in own} == set(cause["categories"])
+        assert {known[t].category for t in cause["themes"]} == set(cause["categories"])
+        assert min(rows[t["source_id"]]["event_time"] for t in own) >= cause["started_at"]
+        for column in ("platform", "region", "sku", "fulfilment_centre", "channel"):
+            if cause[column] is not None:
+                assert {rows[t["source_id"]][column] for t in own} == {cause[column]}
+        if cause["version"] is not None:
+            assert {rows[t["source_id"]]["version"] for t in own} == {cause["version"], None}
+        assert cause["change"] is None or cause["change"] in named
+        assert cause["fixed_by"] is None or cause["fixed_by"] in named
+        assert cause["change"] not in made.truth["innocent"]
+        assert scenario.history_days <= _day(made, cause["started_at"]) or name in (
+            "slow-decay",
+            "backfill",
+        )
+    for nothing in made.truth["not_problems"]:
+        assert nothing["started_at"] < (nothing["ended_at"] or made.end.isoformat())
+
+
+def _day(made: Simulation, at: str) -> float:
+    return (datetime.fromisoformat(at) - made.start) / timedelta(days=1)
+
+
+def test_every_module_of_scenarios_is_registered() -> None:
+    modules = {m.name for m in iter_modules(scenarios.__path__)} - {"shop"}
+    assert {name.replace("-", "_") for name in SCENARIOS} == modules
+    assert all(s.summary.endswith(".") and s.expect.endswith(".") for s in SCENARIOS.values())
+
+
+def test_a_flag_hurts_those_for_whom_it_is_on_and_while_it_is() -> None:
+    hit = causes("flag")
+    assert len(hit) >= 40
+    assert {json.loads(row["flag_states"])["smart-search"] for row, _ in hit} == {"on"}
+    made = simulate(SCENARIOS["flag"])
+    flag = next(c for c in made.changes if c["name"] == "smart-search")
+    before = [r for r in made.feedback if r["event_time"] < flag["started_at"]]
+    assert {json.loads(r["flag_states"])["smart-search"] for r in before} == {"off"}
+    during = [
+        json.loads(r["flag_states"])["smart-search"] == "on"
+        for r in made.feedback
+        if flag["started_at"] <= r["event_time"] < flag["ended_at"]
+        and r["source_id"] not in {row["source_id"] for row, _ in hit}
+    ]
+    assert 0.2 < np.mean(during) < 0.45
+
+
+def test_campaigns_have_their_accounts_stars_and_copies() -> None:
+    bombing = causes("review-bombing")
+    assert {row["rating"] for row, _ in bombing} == {1}
+    assert {row["version"] for row, _ in bombing} == {None}
+    assert len({row["author"] for row, _ in bombing}) > 0.8 * len(bombing)
+    bots = causes("bots")
+    assert len({row["author"] for row, _ in bots}) <= 12
+    words = {tuple(row["text"].split()[:9]) for row, _ in bots}
+    assert len(words) <= 3
+    assert simulate(SCENARIOS["bots"]).truth["causes"] == []
+
+
+def test_what_a_silent_source_held_back_comes_at_once_and_late() -> None:
+    made = simulate(SCENARIOS["silent-source"])
+    silence = made.truth["not_problems"][0]
+    start, end = silence["started_at"], silence["ended_at"]
+    assert silence["kind"] == "silence"
+    late = [
+        row
+        for source, row in zip(made.sources, made.feedback, strict=True)
+        if source == "helpdesk" and start <= row["event_time"] < end
+    ]
+    assert late
+    assert {row["updated_at"] for row in late} == {end}
+    others = [
+        row
+        for source, row in zip(made.sources, made.feedback, strict=True)
+        if source == "shop" and start <= row["event_time"] < end
+    ]
+    assert {row["updated_at"] for row in others} != {end}
+
+
+def test_what_backfill_brings_is_weeks_old_and_no_problem_to_raise() -> None:
+    made = simulate(SCENARIOS["backfill"])
+    survey = [r for s, r in zip(made.sources, made.feedback, strict=True) if s == "survey"]
+    first = min(row["updated_at"] for row in survey if row["updated_at"])
+    assert first == (made.start + timedelta(days=33.4)).isoformat()
+    assert min(row["event_time"] for row in survey) < (made.start + timedelta(days=2)).isoformat()
+    assert [c["to_raise"] for c in made.truth["causes"]] == [False]
+
+
+def test_decay_grows_and_personal_data_is_everywhere_where_it_is_to_be() -> None:
+    days = Counter(row["event_time"][:10] for row, _ in causes("slow-decay"))
+    assert days["2024-04-01"] < days["2024-04-08"] < days["2024-04-18"]
+    hit = [t for _, t in causes("pii-everywhere")]
+    assert np.mean([bool(t["pii"]) for t in hit]) > 0.7
+
+
+def test_spans_keep_to_their_size_and_follow_one_another() -> None:
+    simulator = Simulator(SCENARIOS["bad-release"], span_rows=500)
+    spans = list(simulator.spans())
+    assert len(spans) > 8
+    assert max(len(s.rows) for s in spans) < 1_000
+    delivered = [row["updated_at"] or row["event_time"] for s in spans for _, row in s.rows]
+    assert delivered == sorted(delivered)
+    ids = [truth["source_id"] for s in spans for truth in s.truths]
+    assert len(set(ids)) == len(ids)
+    assert set(ids) == {row["source_id"] for s in spans for _, row in s.rows}
+    assert simulator.truth()["rows"] == len(delivered)
+
+
+def test_a_stock_of_phrases_is_shared_by_all_seeds() -> None:
+    first = simulate(SCENARIOS["quiet"], seed=1, phrases=50)
+    second = simulate(SCENARIOS["quiet"], seed=2, phrases=50)
+    texts = [{r["text"] for r in made.feedback if not r["updated_at"]} for made in (first, second)]
+    assert len(texts[0] & texts[1]) > 0.6 * len(texts[0])
+    assert first.feedback != second.feedback
+    assert len(texts[0]) <= 50 * len(themes()) * 2
+
+
+def test_years_go_on_with_releases_and_hours_are_enough() -> None:
+    years = Simulator(SCENARIOS["bad-release"], days=3 * 365, per_day=2)
+    assert years.changes()[-1]["started_at"] > "2027-02"
+    rows = [row for span in years.spans() for _, row in span.rows]
+    assert {row["event_time"][:4] for row in rows} == {"2024", "2025", "2026", "2027"}
+    few = simulate(SCENARIOS["quiet"], days=0.25, per_day=400)
+    assert few.end - few.start == timedelta(hours=6)
+    assert few.feedback
+    assert few.exposure == []
 
 
 def test_another_seed_gives_other_texts() -> None:
@@ -154,11 +305,24 @@ def test_the_files_are_what_the_commands_read_and_the_truth_lies_apart(tmp_path:
     made = simulate(SCENARIOS["bad-release"], days=5, per_day=40)
     files = write_simulation(made, tmp_path / "shop")
     assert len(list((tmp_path / "shop").glob("*.jsonl"))) == 3
-    rows = [json.loads(line) for line in files[0].read_text("utf-8").splitlines()]
+    rows = [json.loads(line) for line in files.feedback["shop"].read_text("utf-8").splitlines()]
     assert len(rows) == len(made.feedback)
     assert not {"theme", "cause", "category"} & set(rows[0])
     truth = json.loads((tmp_path / "shop" / "truth" / "truth.json").read_text("utf-8"))
     assert truth["rows"] == len(rows)
+    assert all(file.is_file() for file in files.all)
+    streamed = write_simulation(
+        Simulator(SCENARIOS["bad-release"], days=5, per_day=40), tmp_path / "streamed"
+    )
+    for one, other in zip(files.all, streamed.all, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+    several = write_simulation(
+        simulate(SCENARIOS["silent-source"], days=3, per_day=40), tmp_path / "two"
+    )
+    assert [f.name for f in several.feedback.values()] == [
+        "feedback.jsonl",
+        "feedback-helpdesk.jsonl",
+    ]
 
 
 def test_version_shares_follow_the_rollout_and_sum_to_one() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,10 @@ Ints = npt.NDArray[np.int64]
 
 DAY_NOISE = 0.02
 """Variance of a day's common factor: real days differ by more than chance."""
+THEME_NOISE = 0.05
+"""Variance of a day's factor of one theme, beside it."""
+YEAR_SWING = 0.1
+BUSIEST_DAY = 350
 
 _HOUR_OF_DAY = np.array(
     [2, 1.2, 0.8, 0.6, 0.6, 1, 2, 3.2, 4.4, 5, 5.2, 5.3, 5.6, 5.4, 5, 4.9, 5, 5.4, 6, 6.6, 6.8, 6.2,
@@ -29,11 +34,18 @@ def profile(first_weekday: int, days: int) -> Floats:
     return week[hours]
 
 
-def arrivals(rate: Floats, rng: np.random.Generator) -> Ints:
-    """Return the hour of each arrival, ascending, for rates per hour with noisy days."""
-    days = -(-rate.size // 24)
-    noise = np.repeat(rng.gamma(1 / DAY_NOISE, DAY_NOISE, days), 24)[: rate.size]
-    return np.repeat(np.arange(rate.size), rng.poisson(rate * noise))
+def season(start: datetime, hours: int) -> Floats:
+    """Return the factor of the time of year, [hours]: most is written in December."""
+    first = start.timetuple().tm_yday
+    day = first + np.arange(hours) / 24
+    return np.asarray(1 + YEAR_SWING * np.cos(2 * np.pi * (day - BUSIEST_DAY) / 365.25))
+
+
+def day_noise(hours: int, columns: int, variance: float, rng: np.random.Generator) -> Floats:
+    """Return a factor around 1 for each day and column, spread over its hours, [hours, columns]."""
+    days = -(-hours // 24)
+    drawn = rng.gamma(1 / variance, variance, (days, columns))
+    return np.asarray(np.repeat(drawn, 24, axis=0)[:hours])
 
 
 def version_shares(
@@ -45,14 +57,16 @@ def version_shares(
     rollout offers, approached exponentially with its uptake; a version's own share is the rest.
     """
     known = sorted((r for r in releases if platform in r.platforms), key=lambda r: r.day)
-    time = np.arange(hours, dtype=np.float64) + 0.5
+    time = np.arange(hours, dtype=np.float64)
     at_least = [np.ones(hours)]
     for release in known:
         age = time - release.day * 24
         offered = np.zeros(hours)
         reached = np.zeros(hours)
         for after, share in release.rollout:
-            step = np.where(age > after, 1 - np.exp(-(age - after) / release.uptake_h), 0.0)
+            step = np.where(
+                age > after, 1 - np.exp(-np.maximum(age - after, 0) / release.uptake_h), 0.0
+            )
             reached += np.maximum(share - offered.max(), 0.0) * np.clip(step, 0, 1)
             offered = np.maximum(offered, np.where(age > after, share, offered.max()))
         at_least.append(reached)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import cycle
 
 import numpy as np
-import numpy.typing as npt
 
 from closeloop.testing.simulator.phrases import (
     ASIDE,
@@ -50,6 +51,9 @@ _FIRST = (
 _LAST = ("kumar", "weber", "dubois", "garcia", "smith", "rossi", "iyer", "novak", "meyer", "khan")
 
 
+_ENDINGS = ("", "", "", "!", "!!", ".", " 👎", " :(")
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
     """One text and the personal data planted in it, as (type, value)."""
@@ -64,20 +68,70 @@ def language_for(theme: str, language: str) -> str:
 
 
 def write_texts(
-    theme_names: Sequence[str], languages: Sequence[str], rng: np.random.Generator
+    theme_names: Sequence[str],
+    languages: Sequence[str],
+    rng: np.random.Generator,
+    *,
+    pii_share: float = PII_SHARE,
 ) -> list[Written]:
     """Return one text for each row; about 60,000 texts a second."""
     draws = rng.random((len(theme_names), DRAWS))
     tones = {name: theme.tone for name, theme in themes().items()}
     return [
-        _write(theme, language, tones[theme], draw)
-        for theme, language, draw in zip(theme_names, languages, draws, strict=True)
+        _write(theme, language, tones[theme], draw, pii_share)
+        for theme, language, draw in zip(theme_names, languages, draws.tolist(), strict=True)
     ]
 
 
-def _write(theme: str, language: str, tone: str, draw: npt.NDArray[np.float64]) -> Written:
-    values = draw.tolist()
-    pick = iter(values)
+class Phrasebook:
+    """Texts from a stock that is the same for every seed, so that their vectors can be kept.
+
+    A theme has `size` texts in English and a quarter of that in each other language. They come in
+    an order of the seed, each once before any comes again.
+    """
+
+    def __init__(self, size: int, rng: np.random.Generator, *, pii_share: float) -> None:
+        self._size = size
+        self._rng = rng
+        self._pii_share = pii_share
+        self._orders: dict[tuple[str, str], Iterator[Written]] = {}
+
+    def texts(self, theme_names: Sequence[str], languages: Sequence[str]) -> list[Written]:
+        """Return one text for each row."""
+        return [
+            next(self._order(theme, language))
+            for theme, language in zip(theme_names, languages, strict=True)
+        ]
+
+    def _order(self, theme: str, language: str) -> Iterator[Written]:
+        key = (theme, language)
+        if key not in self._orders:
+            size = self._size if language == ENGLISH else max(1, self._size // 4)
+            stock = _stock(theme, language, size, self._pii_share)
+            order = self._rng.permutation(len(stock)).tolist()
+            self._orders[key] = cycle([stock[i] for i in order])
+        return self._orders[key]
+
+
+@cache
+def _stock(theme: str, language: str, size: int, pii_share: float) -> tuple[Written, ...]:
+    rng = np.random.default_rng([*theme.encode(), 0, *language.encode()])
+    drawn = write_texts([theme] * size, [language] * size, rng, pii_share=pii_share)
+    return tuple({written.text: written for written in drawn}.values())
+
+
+def copies_of(theme: str, different: int, count: int, rng: np.random.Generator) -> list[Written]:
+    """Return `count` texts that are copies of a few: as they are, or with an ending of their own."""
+    originals = write_texts([theme] * different, [ENGLISH] * different, rng, pii_share=0.0)
+    which = rng.integers(0, different, count).tolist()
+    endings = rng.integers(0, len(_ENDINGS), count).tolist()
+    return [Written(originals[i].text + _ENDINGS[e]) for i, e in zip(which, endings, strict=True)]
+
+
+def _write(
+    theme: str, language: str, tone: str, draw: Sequence[float], pii_share: float
+) -> Written:
+    pick = iter(draw)
     choices = templates(language, theme)
     text = _fill(choices[int(next(pick) * len(choices))], pick)
     short = theme.startswith("short")
@@ -93,7 +147,7 @@ def _write(theme: str, language: str, tone: str, draw: npt.NDArray[np.float64]) 
     if next(pick) < EMOJI_SHARE:
         marks = _EMOJI[tone]
         text = f"{text} {marks[int(next(pick) * len(marks))]}"
-    if tone == "bad" and not short and next(pick) < PII_SHARE:
+    if tone == "bad" and not short and next(pick) < pii_share:
         return _with_pii(text, next(pick), next(pick))
     return Written(text)
 

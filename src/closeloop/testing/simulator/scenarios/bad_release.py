@@ -52,6 +52,7 @@ SCENARIO = Scenario(
             platform="android",
             change=BAD,
             fixed_by=FIX,
+            verdict="held",
         ),
     ),
 )

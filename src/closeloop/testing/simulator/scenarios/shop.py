@@ -74,8 +74,15 @@ ORDINARY_RELEASES = (
 )
 """Releases in which nothing goes wrong."""
 
-ORDINARY_CHANGES = (
-    OtherChange("flag", "shop-app", "new-home-banner", day=17.5),
+LATER_RELEASES = (
+    Release("shop-app", "5.4.0", day=30.4),
+    Release("shop-app", "5.5.0", day=39.6),
+)
+"""More of them, for stories that last longer."""
+
+APP_CHANGES = (OtherChange("flag", "shop-app", "new-home-banner", day=17.5),)
+STORE_CHANGES = (
     OtherChange("config", "store", "search ranking 7", day=10.3),
     OtherChange("article", "store", "How returns work", day=25.5),
 )
+ORDINARY_CHANGES = (*APP_CHANGES, *STORE_CHANGES)
