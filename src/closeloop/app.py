@@ -24,6 +24,7 @@ from closeloop.tables import STATE, TABLES, Table
 
 if TYPE_CHECKING:
     from closeloop.domain.configuration import Configuration
+    from closeloop.domain.review import Label
     from closeloop.loop import PassReport
     from closeloop.models.remote import RemoteModel
     from closeloop.models.remote_writer import RemoteWriter
@@ -288,6 +289,16 @@ class Workspace:
             )
         return folder
 
+    def backtest_summary(self, name: str) -> dict[str, Any]:
+        """Return what was written of a backtest. Raises NotFoundError where there is none."""
+        path = self.backtest_folder(name) / "summary.json"
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+
+    def labels(self) -> list[Label]:
+        """Return what people have judged, oldest first."""
+        with self.database.reading() as operations:
+            return operations.labels()
+
     def replay(
         self,
         plan: ReplayPlan,
@@ -296,13 +307,15 @@ class Workspace:
         changes: pa.Table,
         exposure: pa.Table,
         into: Path,
+        config: Configuration | None = None,
         trackers: bool = False,
         on_pass: Callable[[PassReport, Runner], None] | None = None,
     ) -> list[PassReport]:
         """Run the loop over history in memory; then write its tables and database into a folder.
 
         The folder must hold no tables yet. Live tables are not touched unless `into` is the
-        workspace itself. `trackers` wires the built-in tracker; a backtest has none.
+        workspace itself. `config` takes the workspace's place (to try another policy). `trackers`
+        wires the built-in tracker; a backtest has none.
         """
         from closeloop.engines.memory import MemoryEngine
         from closeloop.replay import replay
@@ -314,7 +327,9 @@ class Workspace:
         database = self._open_database(into)
         ledger = MemoryLedger(database)
         engine = MemoryEngine(keep=2)
-        runner = Runner(services=self._services(engine), ledger=ledger, clock=self.clock)
+        services = self._services(engine)
+        services.config = config or services.config
+        runner = Runner(services=services, ledger=ledger, clock=self.clock)
         with runner.step("changes", now=plan.start) as step:
             step.append(CHANGE, changes)
             step.append(EXPOSURE, exposure)

@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.resources import files
@@ -417,6 +417,24 @@ def load(folder: Path) -> LoadedSettings:
     )
 
 
+def load_policy(path: Path, *, configuration: Configuration) -> tuple[Policy, tuple[int, ...]]:
+    """Return the policy in a file, and the line of each of its rules.
+
+    Its names are checked against a workspace's taxonomy. Raises SettingsError with file, line,
+    place, value and what to write instead.
+    """
+    if not path.is_file():
+        raise SettingsError(f"{path}: no such file", hint="name a policy.yaml")
+    policy, version = _parse(path.parent, path.name, PolicySettings)
+    known = [c.name for c in configuration.taxonomy.categories]
+    tree = yaml.compose(path.read_text(encoding="utf-8"))
+    for number, rule in enumerate(policy.rules):
+        line = _line(tree, ("rules", number, "categories"))
+        _check_categories(f"{path}:{line}: rules.{number}", rule.categories, known)
+    lines = tuple(_line(tree, ("rules", n)) or 1 for n in range(len(policy.rules)))
+    return _policy(policy, version), lines
+
+
 def _policy(policy: PolicySettings, version: str) -> Policy:
     return Policy(
         rules=tuple(Rule(**r.model_dump()) for r in policy.rules),
@@ -445,6 +463,11 @@ def _check_names(
         (f"owners.yaml: rules[{i}]", r.category) for i, r in enumerate(owners.rules) if r.category
     ]
     for where, category in named:
+        _check_categories(where, (category,), known)
+
+
+def _check_categories(where: str, categories: Sequence[str], known: list[str]) -> None:
+    for category in categories:
         if category not in known:
             raise SettingsError(
                 f"{where}: no category {redact(category)!r} in taxonomy.yaml",

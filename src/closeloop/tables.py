@@ -366,6 +366,8 @@ SEVERITY_TERM = pa.struct(
     [("name", TEXT), ("value", REAL), ("weight", REAL), ("points", REAL), ("reason", TEXT)]
 )
 
+SIGNAL_FEEDBACK = _c("feedback_ids", TEXTS, "the complaints it rests on")
+
 SIGNAL = Table(
     "gold",
     "signal",
@@ -408,7 +410,7 @@ SIGNAL = Table(
         _c("severity_terms", pa.list_(SEVERITY_TERM), ""),
         _c("reviews_exposed", INT, "release signal: reviews on the version"),
         _c("reviews_unexposed", INT, "release signal: reviews it is compared with"),
-        _c("feedback_ids", TEXTS, "the complaints it rests on"),
+        SIGNAL_FEEDBACK,
         _c("historic", FLAG, "of backfilled rows: never acted on"),
         _c("detected_at", TIME, ""),
         BATCH,
@@ -488,6 +490,22 @@ DECISION = Table(
         _c("reasons", TEXTS, ""),
         _c("policy_version", TEXT, ""),
         _c("decided_at", TIME, ""),
+        BATCH,
+    ),
+)
+
+JUDGED = Table(
+    "gold",
+    "judged",
+    "Every state of a signal that the policy judged, so that another policy can be tried on it.",
+    ("signal_id", "judged_at"),
+    "append",
+    (
+        *(c for c in SIGNAL.columns if c not in (BATCH, SIGNAL_FEEDBACK)),
+        _c("judged_at", TIME, ""),
+        _c("no_case", TEXT, "why there was nothing to act on, or null"),
+        _c("possible_pii", TEXT, "what looked like unmasked personal data, or null"),
+        _c("owner", TEXT, "who would have been asked to mend it"),
         BATCH,
     ),
 )
@@ -585,6 +603,7 @@ TABLES: tuple[Table, ...] = (
     ATTRIBUTION,
     BRIEF,
     DECISION,
+    JUDGED,
     TICKET,
     OUTCOME,
     AUDIT,

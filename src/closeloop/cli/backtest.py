@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import time
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import click
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from closeloop.app import BACKTESTS_FOLDER, Workspace, write_summary
+from closeloop.app import Workspace
+from closeloop.cli.backtest_run import default_name, run_backtest
 from closeloop.cli.output import local_time, print_json, print_table, records, safe, shorten
 from closeloop.cli.session import open_workspace
 from closeloop.cli.signals import SIGNALS, blamed, quotations, what
@@ -58,23 +54,8 @@ def backtest(
     if last <= first or step <= timedelta(0):
         raise UsageError("--to must lie after --from, and --every must be positive")
     plan = ReplayPlan(start=first, end=last, every=step)
-    chosen = name or _default_name(plan.start, plan.end, products)
-    folder = workspace.folder / BACKTESTS_FOLDER / chosen
-    if folder.exists():
-        shutil.rmtree(folder)
-    started = time.perf_counter()
-    bronze, changes, exposure = _history(workspace, products, until=last)
-    reports = workspace.replay(plan, bronze, changes=changes, exposure=exposure, into=folder)
-    summary: dict[str, Any] = {
-        "name": chosen,
-        "from": plan.start.isoformat(),
-        "to": plan.end.isoformat(),
-        "products": list(products),
-        "rows": bronze.num_rows,
-        "passes": len(reports),
-        "seconds": round(time.perf_counter() - started, 1),
-    }
-    write_summary(folder, summary)
+    chosen = name or default_name(plan.start, plan.end, products)
+    summary = run_backtest(workspace, plan, products=products, name=chosen)
     tell(workspace, chosen, summary, as_json=as_json)
 
 
@@ -147,37 +128,6 @@ def _tell_signal(row: Any, zone: str) -> None:
         click.echo(f'  "{shorten(quote["text"], 140)}" ({quote["feedback_id"][:10]})')
 
 
-def _history(
-    workspace: Workspace, products: Sequence[str], *, until: datetime
-) -> tuple[pa.Table, pa.Table, pa.Table]:
-    from closeloop.tables import BRONZE_FEEDBACK, CHANGE, EXPOSURE
-
-    bronze = workspace.committed(BRONZE_FEEDBACK)
-    changes = workspace.committed(CHANGE)
-    exposure = workspace.committed(EXPOSURE)
-    if products:
-        wanted = {workspace.config.product_id(p) for p in products}
-        names = pc.unique(bronze.column("product")).to_pylist()
-        delivered = pa.array(
-            [n for n in names if workspace.config.product_id(n) in wanted], pa.string()
-        )
-        if len(delivered) == 0:
-            known = sorted({workspace.config.product_id(n) for n in names})
-            raise UsageError(
-                f"no feedback of product {', '.join(products)}",
-                hint=f"products here: {', '.join(known[:20]) or 'none; ingest first'}",
-            )
-        bronze = bronze.filter(pc.is_in(bronze.column("product"), value_set=delivered))
-        ids = pa.array(sorted(wanted), pa.string())
-        changes = changes.filter(pc.is_in(changes.column("product"), value_set=ids))
-        exposure = exposure.filter(pc.is_in(exposure.column("product"), value_set=ids))
-    if bronze.num_rows == 0:
-        raise UsageError("there is no feedback yet", hint="closeloop ingest FILE --source NAME")
-    # Rows without a time can't be placed in history; the live run keeps them in quarantine.
-    timed = bronze.filter(pc.is_valid(bronze.column("event_time")))
-    return timed.filter(pc.less_equal(timed.column("event_time"), until)), changes, exposure
-
-
 def _reasons(tested: Workspace, row: Any) -> list[str]:
     found = records(
         tested.query(
@@ -186,8 +136,3 @@ def _reasons(tested: Workspace, row: Any) -> list[str]:
         )
     )
     return list(found[0]["reasons"] or []) if found else []
-
-
-def _default_name(start: datetime, end: datetime, products: tuple[str, ...]) -> str:
-    of = "-".join("".join(c if c.isalnum() or c in "._" else "_" for c in p) for p in products)
-    return f"{of or 'all'}_{start:%Y%m%d%H}_{end:%Y%m%d%H}"[:120]

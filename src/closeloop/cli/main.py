@@ -26,6 +26,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "closeloop.cli.backtest:backtest",
         "Replay history: what would have been ticketed.",
     ),
+    "policy": (
+        "closeloop.cli.policy:policy",
+        "Check the policy; try a changed one on the past.",
+    ),
     "signals": ("closeloop.cli.signals:signals", "See what rises, and what is behind it."),
     "themes": ("closeloop.cli.themes:themes", "See what customers talk about."),
     "briefs": ("closeloop.cli.briefs:briefs", "Read the briefs."),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from closeloop.domain.policy import Policy
 from closeloop.domain.review import Label
+from closeloop.domain.signal import Signal
 
 REAL = "real"
 NOT_AN_ISSUE = "not_an_issue"
@@ -63,3 +64,13 @@ def standing_of(known: dict[tuple[str, str], Standing], *, product: str, categor
     """Return the standing of a product and category; without labels it has none yet."""
     nothing = Standing(product=product, category=category, labels=0, right=0, earned=False)
     return known.get((product, category), nothing)
+
+
+def autonomy_category(signal: Signal) -> str:
+    """Return the category whose labels count for a signal; without one, its kind's."""
+    return signal.category or signal.kind.value
+
+
+def series_key(signal: Signal) -> str:
+    """Name what a signal tested: later signals of a series that is no issue are none either."""
+    return f"{signal.product}/{signal.kind.value}/{signal.series_id}"

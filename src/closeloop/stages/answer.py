@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
-from closeloop.domain.autonomy import NOT_AN_ISSUE, REAL
+from closeloop.domain.autonomy import NOT_AN_ISSUE, REAL, autonomy_category, series_key
 from closeloop.domain.judgement import decision_id
 from closeloop.domain.policy import Action, Decision
 from closeloop.domain.review import (
@@ -23,7 +23,6 @@ from closeloop.domain.ticket import Ticket
 from closeloop.errors import NotFoundError, UsageError, redact
 from closeloop.ports import Operations, StepContext, only_if_in
 from closeloop.stages.act import open_ticket
-from closeloop.stages.decide import autonomy_category, series_key
 from closeloop.stages.signal_rows import signals_by_id
 from closeloop.tables import ASSIGNMENT, DECISION, THEME
 

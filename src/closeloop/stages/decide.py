@@ -8,14 +8,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from closeloop.domain.autonomy import NOT_AN_ISSUE, Standing, standing_of, standings
+from closeloop.domain.autonomy import (
+    NOT_AN_ISSUE,
+    Standing,
+    autonomy_category,
+    series_key,
+    standing_of,
+    standings,
+)
 from closeloop.domain.judgement import Circumstances, Judgement, decision_id, judge, rank
 from closeloop.domain.policy import Action, Decision
 from closeloop.domain.review import Label, LabelKind, ReviewItem, ReviewKind, ReviewStatus
 from closeloop.domain.signal import Signal, SignalKind
 from closeloop.ports import StepContext, only_if_in
+from closeloop.stages.judged_rows import judged_row
 from closeloop.stages.signal_rows import signal_of
-from closeloop.tables import BRIEF, DECISION, SIGNAL, THEME
+from closeloop.tables import BRIEF, DECISION, JUDGED, SIGNAL, THEME
 from closeloop.text.residue import possible_pii
 
 NAME = "decide"
@@ -32,6 +40,8 @@ COUNTED = {
 def run(context: StepContext) -> None:
     """Decide every signal that is new or has changed; write what is decided, and why.
 
+    What was judged is kept in gold.judged, so that another policy can be tried on it.
+
     A signal is decided again only where its action rises (digest, review, ticket), and never once
     a person has answered for it. Historic signals are not decided.
     """
@@ -41,18 +51,21 @@ def run(context: StepContext) -> None:
         return
     known = _known(context, signals)
     made: list[Decision] = []
+    states: list[dict[str, Any]] = []
     for signal in sorted(signals, key=lambda s: (s.detected_at, s.signal_id)):
+        about = _circumstances(context, signal, known)
+        owner = _owner(context, known.briefs.get(signal.signal_id))
+        states.append(judged_row(signal, about, owner=owner, at=context.now))
         if signal.signal_id in known.answered:
             continue
-        judgement = judge(
-            signal, context.config.policy, circumstances=_circumstances(context, signal, known)
-        )
+        judgement = judge(signal, context.config.policy, circumstances=about)
         if rank(judgement.action) <= known.ranks.get(signal.signal_id, -1):
             continue
         decision = _decision(context, signal, judgement)
         if context.ops.put_decision(decision):
             made.append(decision)
             _keep_review(context, signal, decision, known)
+    context.append(JUDGED, JUDGED.from_rows(states))
     _write(context, made)
 
 
@@ -67,16 +80,6 @@ class _Known:
     rejected: frozenset[str]
     themes: dict[str, dict[str, Any]]
     briefs: dict[str, dict[str, Any]]
-
-
-def series_key(signal: Signal) -> str:
-    """Name what a signal tested: later signals of a series that is no issue are none either."""
-    return f"{signal.product}/{signal.kind.value}/{signal.series_id}"
-
-
-def autonomy_category(signal: Signal) -> str:
-    """Return the category whose labels count for a signal; without one, its kind's."""
-    return signal.category or signal.kind.value
 
 
 def quotations(brief: Mapping[str, Any] | None) -> list[dict[str, Any]]:
@@ -144,6 +147,12 @@ def _circumstances(context: StepContext, signal: Signal, known: _Known) -> Circu
         no_case=_no_case(context, signal, known),
         possible_pii=possible_pii(texts),
     )
+
+
+def _owner(context: StepContext, brief: Mapping[str, Any] | None) -> str:
+    """Return who would be asked to mend it: as the brief recommends."""
+    recommended = brief["recommended_owner"] if brief is not None else None
+    return str(recommended or context.config.owners.default_owner)
 
 
 def _no_case(context: StepContext, signal: Signal, known: _Known) -> str | None:

@@ -1,0 +1,84 @@
+"""Checking a policy: rules that nothing reaches, tickets by chance, severe trouble unseen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from closeloop.domain.autonomy import Standing
+from closeloop.domain.judgement import Circumstances, judge
+from closeloop.domain.policy import Action, Policy, Rule, SeverityWeights
+from closeloop.domain.policy_check import findings
+from closeloop.domain.signal import Severity
+from closeloop.settings import load
+from closeloop.stages.signal_rows import signal_of
+from closeloop.testing.example_rows import signal_row
+
+P1, P2, P3 = Severity.P1, Severity.P2, Severity.P3
+ALL_TO_PEOPLE = Rule("people", Action.REVIEW, severities=(P1, P2))
+
+
+def problems(*rules: Rule, **changes: object) -> str:
+    policy = replace(Policy(rules=rules, version="v"), **changes)  # type: ignore[arg-type]
+    return "\n".join(f.problem for f in findings(policy))
+
+
+def test_the_default_policy_has_nothing_to_object_to(tmp_path: Path) -> None:
+    assert findings(load(tmp_path).configuration.policy) == ()
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        ((ALL_TO_PEOPLE, Rule("late", Action.DIGEST, severities=(P1,))), "'late' is never reached"),
+        (
+            (ALL_TO_PEOPLE, Rule("a", Action.DIGEST, min_count=5), Rule("b", Action.SUPPRESS, min_count=9)),
+            "'b' is never reached",
+        ),
+        ((ALL_TO_PEOPLE, Rule("people", Action.DIGEST)), "2 rules are called 'people'"),
+        ((Rule("t", Action.TICKET, min_confidence=0.9), ALL_TO_PEOPLE), "without require_fdr"),
+        ((Rule("t", Action.TICKET, require_fdr=True), ALL_TO_PEOPLE), "whatever the confidence"),
+        (
+            (Rule("t", Action.TICKET, require_fdr=True, min_confidence=1.0), ALL_TO_PEOPLE),
+            "can never hold",
+        ),
+        ((Rule("few", Action.REVIEW, severities=(P1,), min_count=5),), "P1 signal can end"),
+    ],
+)  # fmt: skip
+def test_what_can_t_be_meant_is_named(rules: tuple[Rule, ...], expected: str) -> None:
+    assert expected in problems(*rules)
+
+
+def test_severities_have_to_fall() -> None:
+    assert "do not fall" in problems(ALL_TO_PEOPLE, weights=SeverityWeights(p1=30.0, p2=45.0))
+
+
+bounds = st.fixed_dictionaries(
+    {
+        "severities": st.sampled_from([(), (P1,), (P1, P2), (P2, P3)]),
+        "categories": st.sampled_from([(), ("payment failure",), ("broken UI", "payment failure")]),
+        "min_count": st.sampled_from([None, 3, 14, 50]),
+        "min_confidence": st.sampled_from([None, 0.5, 0.95]),
+        "require_fdr": st.booleans(),
+    }
+)
+
+
+@given(st.lists(bounds, min_size=2, max_size=4), st.sampled_from([P1, P2, P3]),
+       st.booleans(), st.integers(1, 60))  # fmt: skip
+def test_a_rule_that_is_called_unreachable_never_decides(
+    given_bounds: list[dict[str, object]], severity: Severity, fdr: bool, count: int
+) -> None:
+    rules = tuple(
+        Rule(f"r{n}", Action.REVIEW, **one)  # type: ignore[arg-type]
+        for n, one in enumerate(given_bounds)
+    )
+    unreached = {f.rule for f in findings(Policy(rules, "v")) if "never reached" in f.problem}
+    signal = signal_of(signal_row(severity=severity.value, fdr_pass=fdr, count=count))
+    standing = Standing("shop-app", "payment failure", labels=0, right=0, earned=False)
+    judged = judge(signal, Policy(rules, "v"), circumstances=Circumstances(standing=standing))
+    assert judged.rule not in {f"r{n}" for n in unreached}
