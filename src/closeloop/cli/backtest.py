@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import click
 
 from closeloop.app import Workspace
+from closeloop.cli.backtest_report import write_report
 from closeloop.cli.backtest_run import default_name, run_backtest
 from closeloop.cli.output import local_time, print_json, print_table, records, safe, shorten
 from closeloop.cli.session import open_workspace
@@ -25,6 +27,13 @@ QUOTATIONS = 3
 @click.option("--product", "products", multiple=True, help="Only this product (repeatable).")
 @click.option("--every", default="1h", show_default=True, help="How often the loop looks.")
 @click.option("--name", default=None, help="Name of the folder under backtests/.")
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    metavar="FILE",
+    help="Write a page with pictures too: one .html file.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def backtest(
@@ -34,6 +43,7 @@ def backtest(
     products: tuple[str, ...],
     every: str,
     name: str | None,
+    report: Path | None,
     as_json: bool,
 ) -> None:
     """Replay the loop from --from to --to, deciding at each time only from what was known then.
@@ -56,11 +66,18 @@ def backtest(
     plan = ReplayPlan(start=first, end=last, every=step)
     chosen = name or default_name(plan.start, plan.end, products)
     summary = run_backtest(workspace, plan, products=products, name=chosen)
-    tell(workspace, chosen, summary, as_json=as_json)
+    tell(workspace, chosen, summary, as_json=as_json, report=report)
 
 
-def tell(workspace: Workspace, name: str, summary: dict[str, Any], *, as_json: bool) -> None:
-    """Print what a backtest found."""
+def tell(
+    workspace: Workspace,
+    name: str,
+    summary: dict[str, Any],
+    *,
+    as_json: bool,
+    report: Path | None = None,
+) -> None:
+    """Print what a backtest found, and write the report where one is asked for."""
     tested = Workspace(workspace.folder, progress=workspace.progress, backtest=name)
     rows = records(tested.query(SIGNALS + " WHERE NOT s.historic ORDER BY s.detected_at, s.kind"))
     for row in rows:
@@ -78,7 +95,9 @@ def tell(workspace: Workspace, name: str, summary: dict[str, Any], *, as_json: b
                 parameters=[row["signal_id"]],
             )
         )
-        row["reasons"] = _reasons(tested, row)
+        row["reasons"], row["decided_at"] = _decided(tested, row)
+    if report is not None:
+        write_report(tested, report, summary=summary, rows=rows)
     if as_json:
         print_json({"backtest": summary, "signals": rows})
         return
@@ -107,6 +126,8 @@ def tell(workspace: Workspace, name: str, summary: dict[str, Any], *, as_json: b
     )
     for row in rows:
         _tell_signal(row, zone)
+    if report is not None:
+        click.echo(f"\nthe report: {report}")
     click.echo(
         f"\nlook closer: closeloop signals --backtest={name}, or closeloop query --backtest …"
     )
@@ -128,11 +149,13 @@ def _tell_signal(row: Any, zone: str) -> None:
         click.echo(f'  "{shorten(quote["text"], 140)}" ({quote["feedback_id"][:10]})')
 
 
-def _reasons(tested: Workspace, row: Any) -> list[str]:
+def _decided(tested: Workspace, row: Any) -> tuple[list[str], datetime | None]:
+    """Return why and when a signal was decided last."""
     found = records(
         tested.query(
-            "SELECT reasons FROM gold.decision WHERE signal_id = ? ORDER BY decided_at DESC LIMIT 1",
+            "SELECT reasons, decided_at FROM gold.decision WHERE signal_id = ? "
+            "ORDER BY decided_at DESC LIMIT 1",
             parameters=[row["signal_id"]],
         )
     )
-    return list(found[0]["reasons"] or []) if found else []
+    return (list(found[0]["reasons"] or []), found[0]["decided_at"]) if found else ([], None)
