@@ -17,15 +17,15 @@ from closeloop.engines.keys import last_of_each_key, without_keys
 from closeloop.engines.memory import run_batches
 from closeloop.errors import OutsideError
 from closeloop.ports import BatchFunction, Condition, Transaction
-from closeloop.tables import TABLES, VECTOR, Table
+from closeloop.tables import TABLES, Table
 
 REWRITE_UP_TO_ROWS = 50_000
 """Up to here a rewrite (.04 s) beats Delta's merge (1 s for 20k rows into 200k)."""
 
 
-ROW_GROUP, VECTOR_ROW_GROUP = 32_768, 8_192
-"""Rows that are read at once, and left out at once: a range of ids is a few groups, not a whole
-file. 200,000 vectors are written in .46 s (one group a file: 1.05 s), a quarter of them read by a
+ROW_GROUP, KEYED_ROW_GROUP = 32_768, 8_192
+"""Rows that are read at once, and left out at once. Tables with a row a text are read by ranges of
+ids, which are then a few groups, not a whole file. 200,000 vectors are written in .46 s (one group a file: 1.05 s), a quarter of them read by a
 range of ids in .11 s (.91 s)."""
 READ_AHEAD = {"batch_size": 8_192, "batch_readahead": 2, "fragment_readahead": 1}
 """Bounds what waits to be filtered. To find 3,000 of 400,000 vectors takes 300 MB and 1.0 s (with
@@ -38,8 +38,8 @@ def _properties(transaction: Transaction) -> CommitProperties:
 
 
 def _writer(table: Table) -> WriterProperties:
-    wide = any(c.type == VECTOR for c in table.columns)
-    return WriterProperties(max_row_group_size=VECTOR_ROW_GROUP if wide else ROW_GROUP)
+    keyed = "feedback_id" in table.key
+    return WriterProperties(max_row_group_size=KEYED_ROW_GROUP if keyed else ROW_GROUP)
 
 
 def _storage(table: Table) -> dict[str, str | None]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from closeloop.stats.themes import Frame, centres_of
+from closeloop.stats.themes import Frame, centres_of, sums_of
 from closeloop.text.words import Words
 
 Vectors = npt.NDArray[np.float32]
@@ -116,8 +116,8 @@ class ThemeMemory:
 
     def grow(self, places: Ints, centred: Vectors) -> None:
         """Add texts to the themes at these places."""
-        np.add.at(self.sums, places, centred.astype(np.float64))
-        self.sizes = self.sizes + np.bincount(places, minlength=len(self.ids))
+        sums, sizes = sums_of(centred, places, count=len(self.ids))
+        self.sums, self.sizes = self.sums + sums, self.sizes + sizes
 
     def shrink(self, place: int, centred: Vectors) -> None:
         """Take texts out of the theme at this place."""

@@ -50,18 +50,22 @@ def late_groups(centred: Vectors, fresh: Bools, *, least_cosine: float, members:
         return groups
     near = centred[founders] @ centred.T >= least_cosine
     near[np.arange(len(founders)), founders] = True
+    # Most texts are like nobody: only rows that could found a group are counted down.
+    near = near[near.sum(axis=1) >= members]
+    sizes = near.sum(axis=1)
     number = 0
-    while True:
-        sizes = near.sum(axis=1)
+    while len(sizes):
         founder = int(sizes.argmax())
         if sizes[founder] < members:
-            return groups
+            break
         chosen = np.flatnonzero(near[founder])
-        near[founder] = False
+        sizes[founder] = 0
         if (1.0 - chosen[0] / rows) ** (len(chosen) - 1) <= MAX_CHANCE:
             groups[chosen] = number
             number += 1
+            sizes = np.where(sizes > 0, sizes - near[:, chosen].sum(axis=1), 0)
             near[:, chosen] = False
+    return groups
 
 
 def has_surged(*, before: int, texts_before: int, after: int, texts_after: int) -> bool:

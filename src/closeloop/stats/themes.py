@@ -210,17 +210,22 @@ def seeds(centred: Vectors, *, least_cosine: float, members: int) -> Ints:
         return groups
     near = centred @ centred.T >= least_cosine
     np.fill_diagonal(near, val=True)
+    sizes = near.sum(axis=1)
+    # Most waiting texts are like nobody: only those that could be in a group are counted down.
+    some = np.flatnonzero(sizes >= members)
+    near, sizes = near[some], sizes[some]
     number = 0
-    while True:
-        sizes = near.sum(axis=1)
+    while len(some):
         founder = int(sizes.argmax())
         if sizes[founder] < members:
-            return groups
-        chosen = near[founder].copy()
+            break
+        chosen = np.flatnonzero(near[founder])
         groups[chosen] = number
         number += 1
-        near[chosen] = False
+        sizes = sizes - near[:, chosen].sum(axis=1)
         near[:, chosen] = False
+        sizes[np.isin(some, chosen)] = 0
+    return groups
 
 
 def agglomerate(groups: Ints, sums: Floats, sizes: Ints, *, least_cosine: float) -> Ints:
