@@ -27,6 +27,7 @@ from closeloop.domain.review import (
     ThemeCorrection,
 )
 from closeloop.domain.signal import Attribution, Signal
+from closeloop.domain.taxonomy import Taxonomy
 from closeloop.domain.ticket import Ticket
 from closeloop.tables import Table
 
@@ -341,7 +342,12 @@ class StepContext(Protocol):
 
     @property
     def config(self) -> Configuration:
-        """The workspace's configuration."""
+        """The workspace's configuration, with the taxonomy that was applied last."""
+        ...
+
+    @property
+    def offered_taxonomy(self) -> Taxonomy:
+        """The taxonomy of the workspace's files, applied or not."""
         ...
 
     @property

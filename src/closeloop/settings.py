@@ -256,6 +256,7 @@ class CategorySettings(_Strict):
     complaint: bool = True
     impact: float = Field(0.5, ge=0, le=1)
     words: tuple[str, ...] = ()
+    alone: bool = False
 
 
 class TaxonomySettings(_Strict):

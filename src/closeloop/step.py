@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from closeloop.domain.configuration import Configuration
+from closeloop.domain.taxonomy import Taxonomy
 from closeloop.ports import (
     NO_HEAD,
     BatchFunction,
@@ -24,7 +25,7 @@ from closeloop.ports import (
     Transaction,
     Writer,
 )
-from closeloop.tables import STATE, Table
+from closeloop.tables import STATE, TAXONOMY, Table
 
 PORTION = "portion"
 """State of a step, by its name as scope, that works through its new rows in portions."""
@@ -73,6 +74,8 @@ class StepServices:
     token_key: bytes
     progress: Progress
     state_cache: StateCache = field(default_factory=StateCache)
+    applied_taxonomy: tuple[int, Taxonomy] | None = None
+    """The taxonomy that holds, by the version of silver.taxonomy that it was read from."""
     pair_judge: PairJudge | None = None
 
 
@@ -104,6 +107,7 @@ class StepRun:
         self.left = False
         self._keep = False
         self._upto: dict[str, int] = {}
+        self._config: tuple[int, Configuration, Configuration] | None = None
         self._batch_id = batch_id
         self._now = now
         self._open_ops = open_ops
@@ -123,8 +127,25 @@ class StepRun:
 
     @property
     def config(self) -> Configuration:
-        """The workspace's configuration."""
-        return self.services.config
+        """The workspace's configuration, with the taxonomy that was applied last.
+
+        Before the first one is applied, with that of the workspace's files.
+        """
+        given = self.services.config
+        head = self.heads.get(TAXONOMY.full_name, NO_HEAD).version
+        version = self.written.get(TAXONOMY.full_name, head)
+        if version is None:
+            return given
+        held = self._config
+        if held is None or held[:2] != (version, given):
+            held = (version, given, replace(given, taxonomy=self._applied(version)))
+            self._config = held
+        return held[2]
+
+    @property
+    def offered_taxonomy(self) -> Taxonomy:
+        """The taxonomy of the workspace's files, applied or not."""
+        return self.services.config.taxonomy
 
     @property
     def embedder(self) -> Embedder:
@@ -293,6 +314,15 @@ class StepRun:
             cursors[table] = self._batch_id if table in self.written else step_id
         self.services.state_cache.held.update(self._pending_state)
         return heads, cursors
+
+    def _applied(self, version: int) -> Taxonomy:
+        cached = self.services.applied_taxonomy
+        if cached is None or cached[0] != version:
+            rows = self.services.engine.read(TAXONOMY, version=version)
+            last = max(rows.to_pylist(), key=lambda row: int(row["number"]))
+            cached = (version, Taxonomy.from_record(last))
+            self.services.applied_taxonomy = cached
+        return cached[1]
 
     def _write_states(self, *, before: Table) -> None:
         """Write what was remembered, all at once: silver.state holds large rows."""

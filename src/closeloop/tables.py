@@ -214,6 +214,19 @@ EMBEDDING = Table(
     ),
 )
 
+CATEGORY = pa.struct(
+    [
+        ("name", TEXT),
+        ("description", TEXT),
+        ("examples", TEXTS),
+        ("complaint", FLAG),
+        ("impact", REAL),
+        ("words", TEXTS),
+        ("alone", FLAG),
+    ]
+)
+NAMED_CONFIDENCE = pa.struct([("category", TEXT), ("confidence", REAL)])
+
 ENRICHMENT = Table(
     "silver",
     "enrichment",
@@ -233,7 +246,30 @@ ENRICHMENT = Table(
         _c("category", TEXT, "taxonomy category or unknown"),
         _c("category_confidence", REAL, "0..1"),
         _c("category_model", TEXT, "model and taxonomy version"),
+        _c(
+            "categories",
+            pa.list_(NAMED_CONFIDENCE),
+            "every category that the text has, the main one first; empty where unknown",
+        ),
         _c("content_free", FLAG, "says nothing that could be acted on"),
+        BATCH,
+    ),
+)
+
+TAXONOMY = Table(
+    "silver",
+    "taxonomy",
+    "Taxonomies as they were applied; the one with the highest number holds.",
+    ("number",),
+    "append",
+    (
+        _c("number", INT, "1, 2, …"),
+        _c("version", TEXT, "name@digest of taxonomy.yaml"),
+        _c("applied_at", TIME, ""),
+        _c("applied_by", TEXT, "person, or closeloop for the first"),
+        _c("categories", pa.list_(CATEGORY), "the categories as they were defined"),
+        _c("texts", INT, "stored texts that were looked at"),
+        _c("moved", INT, "of those, texts whose category changed"),
         BATCH,
     ),
 )
@@ -593,6 +629,7 @@ TABLES: tuple[Table, ...] = (
     FEEDBACK,
     EMBEDDING,
     ENRICHMENT,
+    TAXONOMY,
     ASSIGNMENT,
     THEME,
     CHANGE,

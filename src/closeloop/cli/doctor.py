@@ -11,6 +11,7 @@ import click
 from closeloop.app import PRIVATE_FOLDER, Workspace
 from closeloop.cli.output import print_json
 from closeloop.cli.session import open_workspace
+from closeloop.cli.taxonomy import applied, waiting
 from closeloop.domain.model_answer import AnswerState, ModelRequest
 from closeloop.errors import CloseloopError
 from closeloop.models.wiring import served_at, without_cache
@@ -61,6 +62,7 @@ def doctor(ctx: click.Context, connect: bool, as_json: bool) -> None:
                 ("database", _database),
                 ("tables", _tables),
                 ("accounting", _accounting),
+                ("taxonomy", _taxonomy),
                 ("disk", _disk),
             )
         ),
@@ -166,6 +168,21 @@ def _accounting(workspace: Workspace) -> Finding:
             advice="run the loop: closeloop run",
         )
     return Finding("accounting", ok=False, detail=detail, advice="please report this as a defect")
+
+
+def _taxonomy(workspace: Workspace) -> Finding:
+    history = applied(workspace)
+    if not history:
+        detail = f"{workspace.config.taxonomy.version}; the first run applies it"
+        return Finding("taxonomy", ok=True, detail=detail)
+    waits = waiting(workspace)
+    return Finding(
+        "taxonomy",
+        ok=True,
+        detail=f"{history[-1]['version']} is applied"
+        + (f"; {waits} waits and moves nothing yet" if waits else ""),
+        advice="see what it would move: closeloop taxonomy diff" if waits else "",
+    )
 
 
 def _disk(workspace: Workspace) -> Finding:

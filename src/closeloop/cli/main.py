@@ -32,6 +32,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "signals": ("closeloop.cli.signals:signals", "See what rises, and what is behind it."),
     "themes": ("closeloop.cli.themes:themes", "See what customers talk about."),
+    "taxonomy": (
+        "closeloop.cli.taxonomy:taxonomy",
+        "See categories, and what a changed taxonomy would move.",
+    ),
     "briefs": ("closeloop.cli.briefs:briefs", "Read the briefs."),
     "tickets": ("closeloop.cli.tickets:tickets", "See and move tickets."),
     "review": ("closeloop.cli.review:review", "Approve, reject, merge, split, label."),

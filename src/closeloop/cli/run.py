@@ -7,8 +7,10 @@ from datetime import timedelta
 
 import click
 
+from closeloop.app import Workspace
 from closeloop.cli.output import print_json
 from closeloop.cli.session import open_workspace
+from closeloop.cli.taxonomy import waiting, waits_line
 from closeloop.cli.times import parse_time
 from closeloop.errors import TransientError, UsageError
 from closeloop.loop import PassReport
@@ -26,14 +28,14 @@ def run(ctx: click.Context, watch: bool, every: str, as_of: str | None, as_json:
     workspace = open_workspace(ctx)
     pause = _pause(every)
     if not watch:
-        _show(workspace.run(as_of=parse_time(as_of)), as_json=as_json)
+        _show(workspace, workspace.run(as_of=parse_time(as_of)), as_json=as_json)
         return
     if as_of is not None:
         raise UsageError("--watch and --as-of exclude one another", hint="leave one out")
     click.echo(f"watching {workspace.folder}, a pass every {every}; Ctrl-C stops", err=True)
     while True:
         try:
-            _show(workspace.run(), as_json=as_json)
+            _show(workspace, workspace.run(), as_json=as_json)
         except TransientError as error:
             click.echo(f"closeloop: {error}\n  trying again in {every}", err=True)
         time.sleep(pause.total_seconds())
@@ -46,9 +48,17 @@ def _pause(text: str) -> timedelta:
         raise UsageError(f"--every {text}: {error}") from error
 
 
-def _show(report: PassReport, *, as_json: bool) -> None:
+def _show(workspace: Workspace, report: PassReport, *, as_json: bool) -> None:
+    waits = waiting(workspace)
     if as_json:
-        print_json({"now": report.now, "counts": report.counts, "seconds": report.seconds})
+        print_json(
+            {
+                "now": report.now,
+                "counts": report.counts,
+                "seconds": report.seconds,
+                "taxonomy_waits": waits,
+            }
+        )
         return
     for step, counts in report.counts.items():
         if counts:
@@ -63,6 +73,8 @@ def _show(report: PassReport, *, as_json: bool) -> None:
             "history trains the baselines and themes, and is never acted on.\n"
             "See what would have been done with it: closeloop backtest --from … --to …"
         )
-    waiting = report.count("decide", "reviews")
-    if waiting:
-        click.echo(f"{waiting} signal(s) wait for a person: closeloop review")
+    asked = report.count("decide", "reviews")
+    if asked:
+        click.echo(f"{asked} signal(s) wait for a person: closeloop review")
+    if waits:
+        click.echo(waits_line(waits))

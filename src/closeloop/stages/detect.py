@@ -167,11 +167,10 @@ def tested_series(context: StepContext, view: ProductView) -> TestedSeries:
     Complaint categories always; a theme while it is not merged, not content-free, not mostly praise
     or requests, and once it is two weeks old: until then its category speaks for it.
     """
-    named = {name: i for i, name in enumerate(view.category.names)}
     wanted = [c.name for c in context.config.taxonomy.categories if c.complaint]
     keys: list[Key] = [("category", name) for name in wanted]
-    codes = [named.get(name, -2) for name in wanted]
-    parts = [np.flatnonzero(view.complaint & (view.category.codes == c)) for c in codes]
+    # A text that complains of two things counts in both series, and once in the product's total.
+    parts = [view.members("category", name) for name in wanted]
     formed = [np.zeros(len(part), dtype=np.bool_) for part in parts]
     ready = [0] * len(keys)
     formed_theme = view.flags("formed_theme")

@@ -38,7 +38,8 @@ def words_to_embed(context: StepContext, rows: pa.Table, *, learn: bool) -> pa.T
         words = [s for s in said if s is not None]
         texts = pc.replace_with_mask(texts, mask, pa.array(words, pa.string()))
         hashes = pc.replace_with_mask(hashes, mask, pa.array(map(_hash, words), pa.string()))
-        context.count("tickets embedded by the customer's words", len(words))
+        if learn:
+            context.count("tickets embedded by the customer's words", len(words))
     rows = rows.select(["feedback_id", "revision"])
     return rows.append_column("words", texts).append_column("words_hash", hashes)
 

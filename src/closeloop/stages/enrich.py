@@ -11,9 +11,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from closeloop.domain.review import LabelKind
-from closeloop.domain.taxonomy import UNKNOWN
-from closeloop.ports import Condition, StepContext, Vectors, of_model, only_if_in
-from closeloop.stages.enrich_category import MIN_LABELS, CategoryModel, build, classify
+from closeloop.domain.taxonomy import UNKNOWN, Taxonomy
+from closeloop.ports import Condition, Embedder, StepContext, Vectors, of_model, only_if_in
+from closeloop.stages import embed_words
+from closeloop.stages.enrich_category import (
+    MIN_LABELS,
+    CategoryModel,
+    Filing,
+    build,
+    classify,
+)
+from closeloop.stages.enrich_clauses import ReadClauses, clause_reader, read_clauses
 from closeloop.stages.enrich_sentiment import (
     MAX_STARS,
     SentimentHead,
@@ -21,18 +29,21 @@ from closeloop.stages.enrich_sentiment import (
     fit_head,
     negative_probability,
 )
+from closeloop.stages.taxonomy_applied import note_first
 from closeloop.stages.vectors import matrix
-from closeloop.tables import EMBEDDING, ENRICHMENT, FEEDBACK
+from closeloop.tables import EMBEDDING, ENRICHMENT, FEEDBACK, NAMED_CONFIDENCE
 from closeloop.text.sentiment import conflicts, content_free
 from closeloop.text.urgency import urgency_of
-from closeloop.text.words import words_of
+from closeloop.text.words import Words, words_of
 
 NAME = "enrich"
 STARS = "enrich.stars"
 SENTIMENT = "enrich.sentiment"
 CATEGORY = "enrich.category"
-COLUMNS = ("feedback_id", "revision", "product", "event_time", "text", "rating", "masker")
+COLUMNS = ("product", "event_time", "rating", *embed_words.COLUMNS)
 BATCH = 50_000
+
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,35 +52,38 @@ class Models:
 
     head: SentimentHead | None
     category: CategoryModel
+    reader: Embedder
 
 
 def run(context: StepContext) -> None:
-    """Write silver.enrichment for new revisions; a changed taxonomy classifies all rows anew."""
+    """Write silver.enrichment for new revisions, filed by the taxonomy that was applied last.
+
+    The first taxonomy applies by itself. A later change of the files moves nothing: see
+    stages.taxonomy.
+    """
     portion = context.portion(FEEDBACK, by="feedback_id", rows=context.config.portion_rows)
     rows = context.new_rows(FEEDBACK, columns=list(COLUMNS), where=portion)
     vectors = context.new_rows(
         EMBEDDING, columns=["feedback_id", "revision", "model", "vector"], where=portion
     )
-    held = context.state(CATEGORY)
-    renamed = held is not None and not _same_taxonomy(held, context)
     rows = rows.filter(
         pc.and_(pc.is_valid(rows.column("masker")), pc.is_valid(rows.column("text")))
     )
-    if not rows.num_rows and not renamed:
+    if not rows.num_rows:
         return
     stars = Stars.from_bytes(context.state(STARS)).seen(_ratings(rows))
     head = _sentiment_head(context, stars)
     if stars.due:
         stars = Stars(stars.low, stars.high, fitted_at=stars.low + stars.high)
-    models = Models(head=head, category=_category_model(context))
+    note_first(context)
+    category = category_model(context, context.config.taxonomy, keep=True)
     context.put_state(STARS, stars.to_bytes())
-    if renamed:
-        _classify_anew(context, models)
-    if rows.num_rows:
-        # The model may have been changed between a killed pass and this one.
-        vectors = vectors.filter(of_model(vectors.column("model"), context.embedder.model_id))
-        context.append(ENRICHMENT, _enriched(context, rows, vectors, models))
-        context.count("enriched", rows.num_rows)
+    # The model may have been changed between a killed pass and this one.
+    vectors = vectors.filter(of_model(vectors.column("model"), context.embedder.model_id))
+    reader = clause_reader(context, fresh=rows.num_rows)
+    models = Models(head=head, category=category, reader=reader)
+    context.append(ENRICHMENT, _enriched(context, rows, vectors, models))
+    context.count("enriched", rows.num_rows)
 
 
 def forget(context: StepContext, feedback_ids: Iterable[str]) -> int:
@@ -131,12 +145,7 @@ def _enriched_batch(
     negative = np.where(conflict, text_only, negative)
     urgency, reasons = urgency_of(texts, negative)
     free = content_free(words)
-    taxonomy = context.config.taxonomy
-    chosen, confidence = classify(models.category, taxonomy, vectors, words, negative)
-    complaint = np.array([*(c.complaint for c in taxonomy.categories), False])
-    # A text that says nothing complains about nothing in particular.
-    chosen = np.where(~found | (free & complaint[chosen]), -1, chosen)
-    names = pa.array([*models.category.names, UNKNOWN])
+    said = embed_words.words_to_embed(context, rows, learn=False).column("words")
     return ENRICHMENT.conform(
         pa.table(
             {
@@ -149,13 +158,66 @@ def _enriched_batch(
                 "urgency": pa.array(np.where(free, 0.0, urgency)),
                 "urgency_reasons": reasons,
                 "rating_conflict": pa.array(conflict),
-                "category": names.take(pa.array(chosen % len(names))),
-                "category_confidence": pa.array(np.where(chosen < 0, 0.0, confidence)),
-                "category_model": pa.repeat(pa.scalar(models.category.name), rows.num_rows),
+                **filed(
+                    models.category,
+                    context.config.taxonomy,
+                    vectors,
+                    words,
+                    negative=negative,
+                    free=free,
+                    found=found,
+                    clauses=read_clauses(models.reader, said),
+                ),
                 "content_free": pa.array(free),
             }
         )
     )
+
+
+def filed(
+    model: CategoryModel,
+    taxonomy: Taxonomy,
+    vectors: Vectors,
+    words: Words,
+    *,
+    negative: Floats,
+    free: npt.NDArray[np.bool_],
+    found: npt.NDArray[np.bool_],
+    clauses: ReadClauses,
+) -> dict[str, pa.Array]:
+    """Return the columns of silver.enrichment that say what each text is about.
+
+    `free` marks texts without content, `found` those that have a vector.
+    """
+    filing = classify(model, taxonomy, vectors, words, negative, clauses=clauses)
+    complaint = np.array([*(c.complaint for c in taxonomy.categories), False])
+    # A text that says nothing complains about nothing in particular.
+    named = found & ~(free & complaint[filing.chosen])
+    filing = filing.only(named)
+    names = pa.array([*model.names, UNKNOWN])
+    return {
+        "category": names.take(pa.array(filing.chosen % len(names))),
+        "category_confidence": pa.array(np.where(filing.chosen < 0, 0.0, filing.confidence)),
+        "category_model": pa.repeat(pa.scalar(model.name), len(filing.chosen)),
+        "categories": _several(filing, names),
+    }
+
+
+def _several(filing: Filing, names: pa.Array) -> pa.Array:
+    """Return every category of each text with its confidence, the main one first."""
+    main = np.flatnonzero(filing.chosen >= 0)
+    rows = np.concatenate([main, filing.rows])
+    codes = np.concatenate([filing.chosen[main], filing.codes])
+    sure = np.concatenate([filing.confidence[main], filing.sure])
+    # Stable: the main category of a text stands before its others.
+    order = np.argsort(rows, kind="stable")
+    offsets = np.zeros(len(filing.chosen) + 1, np.int32)
+    offsets[1:] = np.cumsum(np.bincount(rows, minlength=len(filing.chosen)))
+    entries = pa.StructArray.from_arrays(
+        [names.take(pa.array(codes[order])), pa.array(sure[order])],
+        fields=list(NAMED_CONFIDENCE),
+    )
+    return pa.ListArray.from_arrays(pa.array(offsets), entries)
 
 
 def _sentiment_head(context: StepContext, stars: Stars) -> SentimentHead | None:
@@ -201,19 +263,19 @@ def _vectors(context: StepContext, *, where: Sequence[Condition]) -> pa.Table:
     )
 
 
-def _same_taxonomy(blob: bytes, context: StepContext) -> bool:
-    model = CategoryModel.from_bytes(blob)
-    return model.taxonomy_version == context.config.taxonomy.version
+def category_model(
+    context: StepContext, taxonomy: Taxonomy, *, keep: bool = False
+) -> CategoryModel:
+    """Return what files texts by a taxonomy: what is remembered, or one made anew (and kept).
 
-
-def _category_model(context: StepContext) -> CategoryModel:
-    taxonomy, embedder = context.config.taxonomy, context.embedder
+    Labels come one by one: the model is made anew when they have grown by a quarter.
+    """
+    embedder = context.embedder
     labels = context.ops.labels(LabelKind.CATEGORY)
     blob = context.state(CATEGORY)
     if blob is not None:
         model = CategoryModel.from_bytes(blob)
         same = model.taxonomy_version == taxonomy.version and model.model_id == embedder.model_id
-        # Labels come one by one: the model is made anew when they have grown by a quarter.
         grown = len(labels) >= max(MIN_LABELS, 1.25 * model.labels)
         if same and not (grown and len(labels) > model.labels):
             return model
@@ -228,19 +290,9 @@ def _category_model(context: StepContext) -> CategoryModel:
         label_names=[answers[i] for i in vectors.column("feedback_id").to_pylist()],
         label_ids=vectors.column("feedback_id").to_pylist(),
     )
-    context.put_state(CATEGORY, model.to_bytes())
+    if keep:
+        context.put_state(CATEGORY, model.to_bytes())
     return model
-
-
-def _classify_anew(context: StepContext, models: Models) -> None:
-    stored = context.rows(ENRICHMENT)
-    if not stored.num_rows:
-        return
-    rows = context.rows(FEEDBACK, columns=list(COLUMNS))
-    rows = rows.filter(pc.is_in(_keys(rows), value_set=_keys(stored)))
-    vectors = _vectors(context, where=[])
-    context.merge(ENRICHMENT, _enriched(context, rows, vectors, models))
-    context.count("classified anew", rows.num_rows)
 
 
 def _ratings(rows: pa.Table) -> npt.NDArray[np.float64]:

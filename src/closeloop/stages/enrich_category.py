@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from closeloop.domain.taxonomy import Taxonomy
 from closeloop.ports import Vectors
+from closeloop.stages.enrich_clauses import ReadClauses
 from closeloop.stats.logistic import (
     Logistic,
     fit_classes,
@@ -34,6 +35,10 @@ friends (AUROC .95-.995 for far ones), the probability does not."""
 MIN_CONFIDENCE = 0.40
 """Below this no category is named. Of 72 reviews read in the six weakest categories .53 were filed
 rightly at .35 and more, .66 at .45 and more; of 84 in the strong ones .89."""
+CLAUSE_CONFIDENCE = 0.5
+"""A clause adds its category from here on. Requests found in 783 labelled English reviews, by the
+whole text / with clauses at .4 / .5 / .6 / .7: .15 / .37 / .31 / .27 / .24, at a precision of
+.90 / .88 / .88 / .90 / .90."""
 MIN_LABELS = 100
 
 
@@ -174,14 +179,76 @@ def build(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Filing:
+    """What texts are about: `chosen` [texts] is the main class (-1: unknown), with `confidence`.
+
+    `rows`, `codes` and `sure` [further] are the further categories: text, class, confidence.
+    """
+
+    chosen: Ints
+    confidence: Floats
+    rows: Ints
+    codes: Ints
+    sure: Floats
+
+    def only(self, named: npt.NDArray[np.bool_]) -> Filing:
+        """Return the filing with all other texts unknown."""
+        kept = named[self.rows] & (self.chosen[self.rows] >= 0)
+        return Filing(
+            chosen=np.where(named, self.chosen, -1),
+            confidence=self.confidence,
+            rows=self.rows[kept],
+            codes=self.codes[kept],
+            sure=self.sure[kept],
+        )
+
+
 def classify(
     model: CategoryModel,
     taxonomy: Taxonomy,
     vectors: Vectors,
     words: Words,
     negative: Floats,
-) -> tuple[Ints, Floats]:
-    """Return (class number or -1 for unknown, confidence 0..1) of each text.
+    *,
+    clauses: ReadClauses | None = None,
+) -> Filing:
+    """Return what each text is about: as a whole, and what its clauses add to that.
+
+    A text that as a whole is like no category takes that of its clearest clause.
+    """
+    probability, near = _probabilities(model, taxonomy, vectors, words, negative)
+    texts = np.arange(len(probability))
+    chosen = probability.argmax(axis=1)
+    confidence = probability[texts, chosen]
+    chosen = np.where(near & (confidence >= MIN_CONFIDENCE), chosen, -1)
+    nothing = np.zeros(0, np.int64)
+    if clauses is None or not len(clauses.rows):
+        return Filing(chosen, confidence, nothing, nothing, np.zeros(0))
+    chance, near = _probabilities(model, taxonomy, clauses.vectors, clauses.words, clauses.negative)
+    said = chance.argmax(axis=1)
+    sure = chance[np.arange(len(said)), said]
+    alone = np.array([c.alone for c in taxonomy.categories], np.bool_)
+    fits = near & (sure >= CLAUSE_CONFIDENCE) & ~alone[said]
+    rows, codes, sure = clauses.rows[fits], said[fits], sure[fits]
+    # Of one text the surest clause first; of one category only its surest clause.
+    order = np.lexsort((codes, -sure, rows))
+    rows, codes, sure = rows[order], codes[order], sure[order]
+    _, first = np.unique(rows * len(model.names) + codes, return_index=True)
+    kept = np.sort(first)
+    rows, codes, sure = rows[kept], codes[kept], sure[kept]
+    text, surest = np.unique(rows, return_index=True)
+    lost = chosen[text] < 0
+    chosen[text[lost]] = codes[surest[lost]]
+    confidence[text[lost]] = sure[surest[lost]]
+    other = codes != chosen[rows]
+    return Filing(chosen, confidence, rows[other], codes[other], sure[other])
+
+
+def _probabilities(
+    model: CategoryModel, taxonomy: Taxonomy, vectors: Vectors, words: Words, negative: Floats
+) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Return (probability [texts, categories], which texts are near any category at all).
 
     The category's words and the text's tone move the score a little: a negative text is rather a
     complaint, a positive one rather not.
@@ -194,11 +261,7 @@ def classify(
         tone = TONE_WEIGHT if category.complaint else -TONE_WEIGHT
         if category.complaint or category.impact == 0:
             scores[:, number] += tone * (2.0 * negative - 1.0)
-    probability = probabilities(scores, temperature=model.temperature)
-    chosen = probability.argmax(axis=1)
-    confidence = probability[np.arange(len(chosen)), chosen]
-    named = (best >= MIN_SIMILARITY) & (confidence >= MIN_CONFIDENCE)
-    return np.where(named, chosen, -1), confidence
+    return probabilities(scores, temperature=model.temperature), best >= MIN_SIMILARITY
 
 
 def _fitted(

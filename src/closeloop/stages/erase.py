@@ -16,6 +16,7 @@ from closeloop.domain.erasure import Forgotten
 from closeloop.ports import StepContext, only_if_in
 from closeloop.stages import embed_words, enrich, theme_recall, theme_tickets
 from closeloop.stages.refine_links import forget as forget_copies
+from closeloop.stages.refine_rows import text_hashes
 from closeloop.tables import (
     ASSIGNMENT,
     BRIEF,
@@ -27,10 +28,12 @@ from closeloop.tables import (
     SIGNAL,
     STATE,
     SUPERSEDED,
+    TAXONOMY,
     THEME,
     TICKET,
     Table,
 )
+from closeloop.text.clauses import clauses_of
 from closeloop.text.tokens import author_key
 
 NAME = "erase"
@@ -109,7 +112,8 @@ def ids_older_than(context: StepContext, moment: datetime) -> tuple[str, ...]:
 def text_hashes_of(context: StepContext, feedback_ids: Sequence[str]) -> tuple[str, ...]:
     """Return the hashes under which vectors of the feedback's texts are cached.
 
-    A text that others wrote too keeps its vector: it is theirs as well.
+    A text that others wrote too keeps its vector: it is theirs as well. Single clauses, which
+    enrich may have embedded, go in any case: they are embedded again where they are asked for.
     """
     rows = context.rows(FEEDBACK, columns=["feedback_id", "text_hash"])
     mine = pc.is_in(rows.column("feedback_id"), value_set=pa.array(feedback_ids, pa.string()))
@@ -121,7 +125,11 @@ def text_hashes_of(context: StepContext, feedback_ids: Sequence[str]) -> tuple[s
     mine = pc.is_in(rows.column("feedback_id"), value_set=pa.array(feedback_ids, pa.string()))
     hashes |= set(rows.filter(mine).column("words_hash").to_pylist())
     others |= set(rows.filter(pc.invert(mine)).column("words_hash").to_pylist())
-    return tuple(sorted(h for h in hashes - others if h))
+    where = [only_if_in("feedback_id", feedback_ids)]
+    said = context.rows(FEEDBACK, columns=embed_words.COLUMNS, where=where)
+    said = embed_words.words_to_embed(context, said, learn=False)
+    clauses = text_hashes(clauses_of(said.column("words")).texts).to_pylist()
+    return tuple(sorted({*(h for h in hashes - others if h), *clauses}))
 
 
 def erase(context: StepContext, feedback_ids: Sequence[str], *, by: str, request: str) -> Erasure:
@@ -147,6 +155,10 @@ def erase(context: StepContext, feedback_ids: Sequence[str], *, by: str, request
     rows[SIGNAL.full_name] = _rewrite(context, SIGNAL, lambda r: _signal(r, gone))
     rows[BRIEF.full_name] = _rewrite(context, BRIEF, lambda r: _brief(r, gone))
     rows[TICKET.full_name] = _rewrite(context, TICKET, lambda r: _ticket(r, gone))
+    rows[TAXONOMY.full_name] = _rewrite(context, TAXONOMY, lambda r: _taxonomy(r, gone))
+    if rows[TAXONOMY.full_name]:
+        # It holds the example's vector; the next run makes it anew.
+        context.delete(STATE, [("name", "=", enrich.CATEGORY)])
     rows[STATE.full_name] = (
         templates
         + theme_tickets.forget(context, ids)
@@ -227,6 +239,14 @@ def _theme(row: dict[str, Any], gone: Forgotten) -> dict[str, Any]:
 
 def _signal(row: dict[str, Any], gone: Forgotten) -> dict[str, Any]:
     return {**row, "feedback_ids": _left(row["feedback_ids"], gone)}
+
+
+def _taxonomy(row: dict[str, Any], gone: Forgotten) -> dict[str, Any]:
+    """Take examples that people copied from the feedback out of an applied taxonomy."""
+    categories = [
+        {**c, "examples": [e for e in c["examples"] if gone.cut(e) == e]} for c in row["categories"]
+    ]
+    return {**row, "categories": categories}
 
 
 def _ticket(row: dict[str, Any], gone: Forgotten) -> dict[str, Any]:

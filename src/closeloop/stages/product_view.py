@@ -41,6 +41,7 @@ ENRICHMENT_COLUMNS = (
     "urgency_reasons",
     "category",
     "category_confidence",
+    "categories",
     "content_free",
 )
 ASSIGNMENT_COLUMNS = ("theme_id", "theme_confidence", "formed_theme")
@@ -77,7 +78,8 @@ class ProductView:
 
     `rows` holds the columns by name; `hours` are hours since 1970, none after the pass's own;
     `weight` is the trust; `complaint` marks complaints: of a complaint category, with content, and
-    not positive.
+    not positive. `category` is the main one; `in_category` holds the rows of each category, so a
+    text with several stands in several.
     """
 
     product: str
@@ -87,6 +89,7 @@ class ProductView:
     rating: Floats
     complaint: Bools
     category: Coded
+    in_category: dict[str, Ints]
     theme: Coded
     suspensions: tuple[Suspension, ...]
 
@@ -116,8 +119,10 @@ class ProductView:
 
     def members(self, kind: str, series_id: str) -> Ints:
         """Return the complaints of a theme or category."""
-        held = self.theme if kind == "theme" else self.category
-        return np.flatnonzero(self.complaint & held.equal(series_id))
+        if kind == "theme":
+            return np.flatnonzero(self.complaint & self.theme.equal(series_id))
+        rows = self.in_category.get(series_id, np.zeros(0, np.int64))
+        return rows[self.complaint[rows]]
 
 
 def hour_of(time: datetime) -> int:
@@ -198,8 +203,11 @@ def _view(context: StepContext, product: str, rows: pa.Table) -> ProductView:
     # A clock that runs fast must not put complaints beyond the reach of this pass.
     hours = np.minimum(micros // HOUR_US, hour_of(context.now)).astype(np.int64)
     category = coded(rows.column("category"))
-    complaints = {c.name for c in context.config.taxonomy.categories if c.complaint}
-    subject = np.array([*(name in complaints for name in category.names), False])
+    in_category = _in_category(rows, category)
+    subject = np.zeros(rows.num_rows, np.bool_)
+    for entry in context.config.taxonomy.categories:
+        if entry.complaint and entry.name in in_category:
+            subject[in_category[entry.name]] = True
     # Without a judgement of its tone a text of a complaint category counts as one.
     negative = np.nan_to_num(_numbers(rows.column("sentiment")), nan=1.0) >= NOT_NEGATIVE
     rating = _numbers(rows.column("rating"))
@@ -209,11 +217,29 @@ def _view(context: StepContext, product: str, rows: pa.Table) -> ProductView:
         hours=hours,
         weight=np.nan_to_num(_numbers(rows.column("trust")), nan=1.0),
         rating=rating,
-        complaint=subject[category.codes] & negative & ~_flags(rows.column("content_free")),
+        complaint=subject & negative & ~_flags(rows.column("content_free")),
         category=category,
+        in_category=in_category,
         theme=coded(rows.column("theme_id")),
         suspensions=_suspensions(hours, rating, rows),
     )
+
+
+def _in_category(rows: pa.Table, main: Coded) -> dict[str, Ints]:
+    """Return the rows of each category, main or further, each row once and in order."""
+    found = {name: np.flatnonzero(main.codes == i) for i, name in enumerate(main.names)}
+    lists = rows.column("categories").combine_chunks()
+    several = pc.greater(pc.fill_null(pc.list_value_length(lists), 0), 1)
+    if not pc.any(several).as_py():
+        return found
+    places = np.flatnonzero(np.asarray(several))
+    lists = lists.take(pa.array(places))
+    row = places[np.asarray(pc.list_parent_indices(lists))]
+    further = coded(pa.chunked_array([pc.struct_field(lists.flatten(), "category")]))
+    for number, name in enumerate(further.names):
+        more = row[further.codes == number]
+        found[name] = np.union1d(found.get(name, more), more)
+    return found
 
 
 def _suspensions(hours: Ints, rating: Floats, rows: pa.Table) -> tuple[Suspension, ...]:

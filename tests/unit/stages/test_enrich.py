@@ -1,5 +1,6 @@
-"""Each new text gets tone, urgency and category; a changed taxonomy classifies anew."""
+"""Each new text gets tone, urgency and its categories."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -8,8 +9,9 @@ import numpy as np
 import pytest
 
 from closeloop.domain.review import Label, LabelKind
-from closeloop.domain.taxonomy import Category, Taxonomy
-from closeloop.stages import embed, enrich
+from closeloop.domain.taxonomy import Taxonomy
+from closeloop.ports import Embedder, Vectors
+from closeloop.stages import embed, enrich, enrich_clauses
 from closeloop.stages.enrich_category import MIN_LABELS, CategoryModel
 from closeloop.stages.erase import erase
 from closeloop.tables import ENRICHMENT, FEEDBACK
@@ -126,22 +128,6 @@ def test_the_same_rows_give_the_same_answers() -> None:
     assert answers[0].equals(answers[1])
 
 
-def test_a_changed_taxonomy_classifies_stored_rows_anew() -> None:
-    config = example_configuration()
-    context = InMemoryContext(config=config)
-    _feed(context, ["UPI payment failed", "parcel is late"])
-    renamed = tuple(
-        Category("money trouble", c.description, c.examples) if c.name == "payment failure" else c
-        for c in config.taxonomy.categories
-    )
-    context.services.config = replace(config, taxonomy=Taxonomy(renamed, "example-2"))
-    enrich.run(context.next_pass())
-    rows = _by_text(context)
-    assert rows["UPI payment failed"]["category"] == "money trouble"
-    assert rows["parcel is late"]["category"] == "shipping delay"
-    assert len(rows) == context.rows(ENRICHMENT).num_rows == 2
-
-
 @pytest.mark.parametrize(("count", "calibrated"), [(60, False), (120, True)])
 def test_labels_teach_and_calibrate_the_categories(count: int, calibrated: bool) -> None:
     context = InMemoryContext()
@@ -194,3 +180,66 @@ def _category(context: InMemoryContext) -> CategoryModel:
     blob = context.state(enrich.CATEGORY)
     assert blob is not None
     return CategoryModel.from_bytes(blob)
+
+
+def test_a_text_of_two_subjects_has_both_categories() -> None:
+    context = InMemoryContext(embedder=HashedWordEmbedder(dimensions=4_096))
+    both = "UPI payment failed, money debited. And my parcel is late again"
+    _feed(context, [both, "my parcel is late", "great app, love it. works well, love it"])
+    rows = _by_text(context)
+    names = [c["category"] for c in rows[both]["categories"]]
+    assert set(names) == {"payment failure", "shipping delay"}
+    assert names[0] == rows[both]["category"], "the main one stands first"
+    assert rows[both]["categories"][0]["confidence"] == rows[both]["category_confidence"]
+    (one,) = rows["my parcel is late"]["categories"]
+    assert one["category"] == "shipping delay"
+
+
+def test_a_text_like_nothing_as_a_whole_is_filed_by_its_clearest_clause() -> None:
+    context = InMemoryContext(embedder=HashedWordEmbedder(dimensions=4_096))
+    noise = "orchids bloom purple sunsets over quiet harbours near seven sleepy dolphins"
+    text = f"{noise} again. UPI payment failed, money debited. {noise} twice"
+    _feed(context, [text, noise])
+    rows = _by_text(context)
+    assert rows[text]["category"] == "payment failure"
+    assert rows[noise]["category"] == "unknown"
+    assert rows[noise]["categories"] == []
+
+
+def test_praise_is_no_further_category() -> None:
+    config = example_configuration()
+    categories = tuple(replace(c, alone=c.name == "praise") for c in config.taxonomy.categories)
+    config = replace(config, taxonomy=Taxonomy(categories, "alone"))
+    text = "great app, love it, works well. my parcel is late"
+    context = InMemoryContext(config=config, embedder=HashedWordEmbedder(dimensions=4_096))
+    _feed(context, [text])
+    names = [c["category"] for c in _by_text(context)[text]["categories"]]
+    assert "praise" not in names[1:]
+    assert "shipping delay" in names
+
+
+class _StudentMaker(HashedWordEmbedder):
+    """A teacher whose student is itself, and counts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fitted: list[int] = []
+
+    def fit_student(self, texts: Sequence[str], vectors: Vectors) -> Embedder:
+        assert len(texts) == len(vectors)
+        self.fitted.append(len(texts))
+        return HashedWordEmbedder(salt="")
+
+    def student(self, model_id: str) -> Embedder | None:
+        return HashedWordEmbedder() if model_id == HashedWordEmbedder().model_id else None
+
+
+def test_clauses_are_read_by_a_student_once_there_are_texts_to_fit_it_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(enrich_clauses, "FIT_FROM", 40)
+    teacher = _StudentMaker()
+    context = InMemoryContext(embedder=teacher)
+    for start in range(0, 200, 20):
+        _feed(context, [f"payment failed number {start + i}" for i in range(20)], start=start)
+    assert teacher.fitted == [40, 160], "again at four times the texts, not with every pass"

@@ -1,0 +1,190 @@
+"""`closeloop taxonomy`: what feedback is filed by, what a change would move, and applying it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from closeloop.app import Workspace
+from closeloop.cli.output import local_time, print_json, print_table, safe, shorten
+from closeloop.cli.person import by_option
+from closeloop.cli.session import open_workspace
+from closeloop.domain.taxonomy import Taxonomy
+from closeloop.stages import taxonomy as stage
+from closeloop.stages.taxonomy import TaxonomyDiff
+from closeloop.tables import TAXONOMY
+
+MOVES_SHOWN = 15
+SIGNALS_SHOWN = 10
+
+COUNTS = """
+SELECT coalesce(category, 'unknown') AS category, count(*) AS texts,
+    avg(category_confidence) AS confidence
+FROM silver.enrichment GROUP BY ALL
+"""
+FURTHER = """
+SELECT c.category AS category, count(*) AS texts
+FROM (SELECT unnest(categories[2:]) AS c FROM silver.enrichment) GROUP BY ALL
+"""
+
+
+@click.group()
+def taxonomy() -> None:
+    """See the categories, what a changed taxonomy.yaml would move, and apply it."""
+
+
+@taxonomy.command("show")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def show(ctx: click.Context, as_json: bool) -> None:
+    """Show the taxonomy that holds, how many texts each category has, and its history."""
+    workspace = open_workspace(ctx)
+    history = applied(workspace)
+    holds = Taxonomy.from_record(history[-1]) if history else workspace.config.taxonomy
+    found = {row["category"]: row for row in workspace.query(COUNTS).to_pylist()}
+    further = {row["category"]: row["texts"] for row in workspace.query(FURTHER).to_pylist()}
+    rows = [
+        {
+            "category": name,
+            "complaint": None if category is None else category.complaint,
+            "impact": None if category is None else category.impact,
+            "examples": None if category is None else len(category.examples),
+            "texts": found.get(name, {}).get("texts", 0),
+            "as_further": further.get(name, 0),
+            "mean_confidence": found.get(name, {}).get("confidence"),
+        }
+        for name, category in [*((c.name, c) for c in holds.categories), ("unknown", None)]
+    ]
+    waits = waiting(workspace)
+    if as_json:
+        kept = [{k: v for k, v in h.items() if k != "batch_id"} for h in history]
+        print_json({"version": holds.version, "waits": waits, "categories": rows, "history": kept})
+        return
+    click.echo(f"{holds.version}" + ("" if history else " (not applied yet: the first run does)"))
+    print_table(
+        ("category", "complaint", "impact", "examples", "texts", "beside another", "sure"),
+        [_row(r) for r in rows],
+    )
+    for entry in history:
+        click.echo(
+            f"{local_time(entry['applied_at'], workspace.settings.timezone)} "
+            f"{entry['version']} applied by {safe(entry['applied_by'])}; "
+            f"{entry['moved']:,} of {entry['texts']:,} texts moved"
+        )
+    if waits:
+        click.echo(waits_line(waits))
+
+
+@taxonomy.command("diff")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def diff(ctx: click.Context, as_json: bool) -> None:
+    """Show what taxonomy.yaml as it stands would move; nothing is changed."""
+    workspace = open_workspace(ctx)
+    with workspace.step(stage.NAME) as step:
+        found = stage.diff(step)
+    if as_json:
+        print_json(asdict(found))
+        return
+    _tell(found, moved="would move")
+    if found.moved or found.changes:
+        click.echo("\nto apply it: closeloop taxonomy apply")
+
+
+@taxonomy.command("apply")
+@click.option(
+    "--anew",
+    is_flag=True,
+    help="File all texts anew though the definitions are the same (after many labels).",
+)
+@by_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def apply(ctx: click.Context, anew: bool, by: str, as_json: bool) -> None:
+    """File all stored feedback by taxonomy.yaml as it stands; what moved is logged."""
+    workspace = open_workspace(ctx)
+    history = applied(workspace)
+    if history and not anew and waiting(workspace) is None:
+        if as_json:
+            print_json(None)
+        else:
+            click.echo(
+                f"{history[-1]['version']} is applied already; "
+                "--anew files all texts anew, as after many labels"
+            )
+        return
+    with workspace.step(stage.NAME) as step:
+        found = stage.apply(step, by=by)
+    if as_json:
+        print_json(asdict(found))
+        return
+    _tell(found, moved="moved")
+    click.echo("\nseries and signals follow with the next run: closeloop run")
+
+
+def applied(workspace: Workspace) -> list[dict[str, Any]]:
+    """Return the taxonomies that were applied, oldest first."""
+    return sorted(workspace.committed(TAXONOMY).to_pylist(), key=lambda row: int(row["number"]))
+
+
+def waiting(workspace: Workspace) -> str | None:
+    """Return the version of taxonomy.yaml where it means another than what is applied."""
+    history = applied(workspace)
+    offered = workspace.config.taxonomy
+    if not history or offered.same_as(Taxonomy.from_record(history[-1])):
+        return None
+    return offered.version
+
+
+def waits_line(version: str) -> str:
+    """Return what people are told of a change that waits."""
+    return (
+        f"taxonomy.yaml has changed ({version}) and is not applied: texts are filed as before. "
+        "See what it would move: closeloop taxonomy diff"
+    )
+
+
+def _row(row: dict[str, Any]) -> tuple[object, ...]:
+    sure = row["mean_confidence"]
+    return (
+        row["category"],
+        None if row["complaint"] is None else "yes" if row["complaint"] else "no",
+        row["impact"],
+        row["examples"],
+        f"{row['texts']:,}",
+        f"{row['as_further']:,}",
+        None if sure is None or row["category"] == "unknown" else f"{sure:.2f}",
+    )
+
+
+def _tell(found: TaxonomyDiff, *, moved: str) -> None:
+    click.echo(f"{found.before or 'nothing applied'} -> {found.after}")
+    for change in found.changes:
+        click.echo(f"  {safe(change.name)}: {safe(change.change)}")
+    if not found.changes:
+        click.echo("  the definitions are the same")
+    share = found.moved / found.texts if found.texts else 0.0
+    click.echo(f"{found.moved:,} of {found.texts:,} texts {moved} ({share:.1%})")
+    if found.texts:
+        click.echo(
+            f"unknown: {found.unknown_before / found.texts:.1%} -> "
+            f"{found.unknown_after / found.texts:.1%}"
+        )
+    for move in found.moves[:MOVES_SHOWN]:
+        click.echo(f"\n{move.texts:>8,}  {safe(move.before)} -> {safe(move.after)}")
+        for sample in move.samples:
+            click.echo(f"          {sample.feedback_id[:10]}: {shorten(sample.text, 100)}")
+    rest = found.moves[MOVES_SHOWN:]
+    if rest:
+        click.echo(f"\n{sum(m.texts for m in rest):>8,}  in {len(rest)} other moves (--json)")
+    if found.series:
+        click.echo(f"\n{len(found.series)} series of products gain or lose texts")
+    for signal in found.signals[:SIGNALS_SHOWN]:
+        click.echo(
+            f"signal {signal.signal_id[:10]} ({safe(signal.product)}, {safe(signal.category)}): "
+            f"{signal.leave} of its {signal.texts} texts leave the category"
+        )
+    if len(found.signals) > SIGNALS_SHOWN:
+        click.echo(f"and {len(found.signals) - SIGNALS_SHOWN} other signals (--json)")
