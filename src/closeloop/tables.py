@@ -477,6 +477,26 @@ ATTRIBUTION = Table(
 )
 
 CITED = pa.list_(pa.struct([("sentence", TEXT), ("ids", TEXTS)]))
+SENTENCES = pa.list_(
+    pa.struct([("field", TEXT), ("sentence", TEXT), ("ids", TEXTS), ("derived", TEXTS)])
+)
+ATTEMPTS = pa.list_(
+    pa.struct(
+        [
+            ("purpose", TEXT),
+            ("state", TEXT),
+            ("model", TEXT),
+            ("prompt_version", TEXT),
+            ("problems", TEXTS),
+            ("detail", TEXT),
+            ("input_tokens", INT),
+            ("cached_tokens", INT),
+            ("output_tokens", INT),
+            ("cost_usd", REAL),
+            ("kept", FLAG),
+        ]
+    )
+)
 
 BRIEF = Table(
     "gold",
@@ -507,6 +527,15 @@ BRIEF = Table(
         _c("verified", FLAG, ""),
         _c("problems", TEXTS, ""),
         _c("made_at", TIME, ""),
+        _c("sentences", SENTENCES, "every sentence of every part, with the ids it rests on"),
+        _c("severity", TEXT, "P1..P4, as the signal's"),
+        _c("cause", TEXT, "name of the change that is blamed, empty where none is"),
+        _c(
+            "outcome",
+            TEXT,
+            "deterministic, written, repaired; or why the model's text was not used",
+        ),
+        _c("attempts", ATTEMPTS, "what a language model was asked, and what came of it"),
         BATCH,
     ),
 )

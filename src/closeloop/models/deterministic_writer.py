@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from closeloop.domain.brief import Brief, Fact, FactSheet
+from closeloop.domain.brief import Brief, Fact, FactSheet, Sentence
 from closeloop.domain.signal import Severity, SignalKind
 from closeloop.ports import BriefRequest
 
@@ -27,28 +27,28 @@ class DeterministicWriter:
     @property
     def prompt_version(self) -> str:
         """Version of the wording."""
-        return "1"
+        return "2"
 
     def write(self, request: BriefRequest) -> Brief:
         """Return a brief; `brief_id`, `verified` and `problems` are set by the caller."""
         sheet = _Sheet(request.sheet)
-        cause = _likely_cause(sheet)
-        actions = _next_actions(request, sheet)
         return Brief(
             brief_id="",
             signal_id=request.signal.signal_id,
             title=_title(sheet),
-            summary=_summary(sheet),
-            impacted_area=_impacted_area(sheet),
-            likely_cause=cause,
-            urgency=sheet.states("severity", "urgent"),
+            summary=tuple(_summary(sheet)),
+            impacted_area=tuple(_impacted_area(sheet)),
+            likely_cause=tuple(_likely_cause(sheet)),
+            urgency=tuple(sheet.stated("severity", "urgent")) or (_severity_unknown(sheet),),
+            severity=request.signal.severity.value,
+            cause=sheet.blamed[1] if sheet.blamed else "",
             recommended_owner=request.owner,
             routing_hints=request.routing_hints,
-            next_actions=actions,
-            engineering=_engineering(sheet, request),
-            support=_support(sheet, request),
-            product=_product(sheet),
-            leadership=_leadership(sheet, request),
+            next_actions=tuple(_next_actions(request, sheet)),
+            engineering=tuple(_engineering(sheet, request)),
+            support=tuple(_support(sheet, request)),
+            product=tuple(_product(sheet)),
+            leadership=tuple(_leadership(sheet, request)),
             fact_sheet=request.sheet,
             writer=self.name,
             prompt_version=self.prompt_version,
@@ -67,29 +67,28 @@ class _Sheet:
     def first(self, topic: str) -> Fact | None:
         return next((f for f in self.sheet.facts if f.topic == topic), None)
 
-    def all(self, topic: str) -> list[Fact]:
-        return [f for f in self.sheet.facts if f.topic == topic]
+    def all(self, *topics: str) -> list[Fact]:
+        return [f for t in topics for f in self.sheet.facts if f.topic == t]
 
     def value(self, topic: str, position: int) -> str:
         fact = self.first(topic)
         return fact.values[position] if fact and len(fact.values) > position else ""
 
-    def states(self, *topics: str) -> str:
-        """The statements of these topics, without references."""
-        return " ".join(f.statement for t in topics for f in self.all(t))
+    def stated(self, *topics: str) -> list[Sentence]:
+        """The statements of these topics, each resting on itself."""
+        return [Sentence(f.statement, (f.fact_id,)) for f in self.all(*topics)]
 
-    def cited(self, *topics: str) -> str:
-        """The statements of these topics, each with its reference."""
-        return " ".join(f"{f.statement} [{f.fact_id}]" for t in topics for f in self.all(t))
+    def resting(self, text: str, *topics: str) -> Sentence:
+        """A sentence that rests on the facts of these topics, or on the first fact of all."""
+        facts = self.all(*topics) or list(self.sheet.facts[:1])
+        return Sentence(text, tuple(f.fact_id for f in facts))
 
-    def quoted(self, *roles: str, limit: int = 2) -> str:
-        """Quotations of these roles with their references, "" where there are none."""
-        found = [
-            f"“{q.text}” [Q{number}]"
-            for number, q in enumerate(self.sheet.quotations, start=1)
-            if q.role in roles
-        ]
-        return "; ".join(found[:limit])
+    def quoted(self, lead: str, *roles: str, limit: int = 2) -> Iterator[Sentence]:
+        """One sentence with quotations of these roles, none where there are none."""
+        found = [q for q in self.sheet.quotations if q.role in roles][:limit]
+        if found:
+            said = "; ".join(f"“{q.text}”" for q in found)
+            yield Sentence(f"{lead}: {said}.", tuple(q.feedback_id for q in found))
 
     @property
     def product(self) -> str:
@@ -106,85 +105,82 @@ class _Sheet:
         return (fact.values[0], fact.values[1]) if fact else None
 
 
-def _title(sheet: _Sheet) -> str:
+def _title(sheet: _Sheet) -> Sentence:
     ratio = sheet.value("count", 2)
     title = f"{sheet.product}: {sheet.subject}, {ratio} times the usual"
     if sheet.blamed is not None:
         kind, name = sheet.blamed
         longer = f"{title}, linked to {kind} {name}"
-        title = longer if len(longer) <= TITLE_CHARACTERS else title
-    return title
+        if len(longer) <= TITLE_CHARACTERS:
+            return sheet.resting(longer, "count", "blamed")
+    return sheet.resting(title, "count")
 
 
-def _summary(sheet: _Sheet) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    sentences: list[tuple[str, tuple[str, ...]]] = []
+def _summary(sheet: _Sheet) -> Iterator[Sentence]:
     topics = ("count", "share", "trend", "authors", "ratings", "segment", "blamed", "cause_time")
-    for topic in topics:
-        sentences += [(f.statement, (f.fact_id,)) for f in sheet.all(topic)]
+    yield from sheet.stated(*topics)
     if sheet.blamed is None:
-        none = sheet.first("none")
-        if none is not None:
-            words = "No known change is blamed. " + none.statement
-            sentences.append((words, (none.fact_id,)))
-    for topic in ("severity", "urgent"):
-        sentences += [(_brief_severity(f), (f.fact_id,)) for f in sheet.all(topic)]
-    leads = {"representative": "Customers write", "dissenting": "Not everyone agrees"}
-    for role, lead in leads.items():
-        quotation = next((q for q in sheet.sheet.quotations if q.role == role), None)
-        if quotation is not None:
-            sentences.append((f"{lead}: “{quotation.text}”", (quotation.feedback_id,)))
-    return tuple(sentences)
+        for none in sheet.all("none")[:1]:
+            yield Sentence("No known change is blamed. " + none.statement, (none.fact_id,))
+    for fact in sheet.all("severity"):
+        yield _brief_severity(fact)
+    yield from sheet.stated("urgent")
+    yield from sheet.quoted("Customers write", "representative", limit=1)
+    yield from sheet.quoted("Not everyone agrees", "dissenting", limit=1)
 
 
-def _brief_severity(fact: Fact) -> str:
-    if fact.topic != "severity":
-        return fact.statement
+def _brief_severity(fact: Fact) -> Sentence:
     severity, points = fact.values
-    return f"Severity {severity}, {points} points."
+    return Sentence(f"Severity {severity}, {points} points.", (fact.fact_id,))
 
 
-def _impacted_area(sheet: _Sheet) -> str:
-    parts = [f"{sheet.product}, {sheet.subject}."]
-    parts.append(sheet.states("segment", "versions", "platform", "region", "tiers", "orders"))
-    return " ".join(p for p in parts if p)
+def _severity_unknown(sheet: _Sheet) -> Sentence:
+    return sheet.resting("The severity is not known.", "count")
 
 
-def _likely_cause(sheet: _Sheet) -> str:
+def _impacted_area(sheet: _Sheet) -> Iterator[Sentence]:
+    yield sheet.resting(f"{sheet.product}, {sheet.subject}.", "count")
+    yield from sheet.stated("segment", "versions", "platform", "region", "tiers", "orders")
+
+
+def _likely_cause(sheet: _Sheet) -> Iterator[Sentence]:
     others = sheet.all("candidate")
-    none = sheet.states("none")
     if sheet.blamed is not None:
-        parts = [sheet.states("blamed", "cause_time")]
+        yield from sheet.stated("blamed", "cause_time")
         if others:
-            parts.append(f"Looked at and not blamed: {_listed(others)}.")
-        parts.append(none)
-        parts.append("The link is statistical: the code has to confirm it.")
+            yield sheet.resting(f"Looked at and not blamed: {_listed(others)}.", "candidate")
+        yield from sheet.stated("none")
+        yield sheet.resting("The link is statistical: the code has to confirm it.", "blamed")
     elif others:
-        parts = [
-            f"None of the known changes fits well enough to be blamed: {_listed(others)}.",
-            none,
-            "A change that closeloop has not been told of may be behind it.",
-        ]
+        text = f"None of the known changes fits well enough to be blamed: {_listed(others)}."
+        yield sheet.resting(text, "candidate")
+        yield from sheet.stated("none")
+        unknown = "A change that closeloop has not been told of may be behind it."
+        yield sheet.resting(unknown, "none", "candidate")
     else:
-        parts = ["No change is known for that time, so no cause is named.", none]
-    return " ".join(p for p in parts if p)
+        yield sheet.resting("No change is known for that time, so no cause is named.", "count")
+        yield from sheet.stated("none")
 
 
 def _listed(facts: Iterable[Fact]) -> str:
-    return ", ".join(f"{f.values[0]} {f.values[1]} ({f.values[2]})" for f in facts)
+    return ", ".join(f"{f.values[0]} {f.values[1]} ({f.values[2]} likely)" for f in facts)
 
 
-def _next_actions(request: BriefRequest, sheet: _Sheet) -> tuple[str, ...]:
-    actions = list(_cause_actions(request, sheet))
+def _next_actions(request: BriefRequest, sheet: _Sheet) -> Iterator[Sentence]:
+    for action in _cause_actions(request, sheet):
+        yield sheet.resting(action, "blamed")
     if request.signal.kind is SignalKind.RELEASE:
-        actions.append("Read what the low ratings have in common; no category stands out yet.")
+        text = "Read what the low ratings have in common; no category stands out yet."
+        yield sheet.resting(text, "release_watch")
     if sheet.first("urgent") is not None:
-        actions.append("Answer the urgent complaints first (support queue).")
+        yield sheet.resting("Answer the urgent complaints first (support queue).", "urgent")
     if sheet.first("past") is not None:
-        actions.append("Look at the similar tickets: the same fault may be back.")
-    actions.append(
-        "Mark the ticket resolved with the version that fixes it, so that the fix is measured."
+        text = "Look at the similar tickets: the same problem may be back."
+        yield sheet.resting(text, "past")
+    yield sheet.resting(
+        "Mark the ticket resolved with the version that fixes it, so that the fix is measured.",
+        "owner",
     )
-    return tuple(actions)
 
 
 def _cause_actions(request: BriefRequest, sheet: _Sheet) -> Iterable[str]:
@@ -204,64 +200,46 @@ def _cause_actions(request: BriefRequest, sheet: _Sheet) -> Iterable[str]:
         yield "Ask what changed at that time that closeloop has not been told of, and add it."
 
 
-def _engineering(sheet: _Sheet, request: BriefRequest) -> str:
-    parts = [
-        sheet.cited("count", "six_hours", "versions", "exposure", "segment", "platform"),
-        sheet.cited("blamed", "candidate", "none", "cause_time"),
-        sheet.cited("evidence", "release_watch", "confidence", "past"),
-    ]
-    quoted = sheet.quoted("representative", "diverse", "recent", limit=4)
-    if quoted:
-        parts.append(f"In the customers' words: {quoted}.")
-    parts.append(f"Owner: {request.owner}.")
-    return _joined(parts)
+def _engineering(sheet: _Sheet, request: BriefRequest) -> Iterator[Sentence]:
+    yield from sheet.stated("count", "six_hours", "versions", "exposure", "segment", "platform")
+    yield from sheet.stated("blamed", "candidate", "none", "cause_time")
+    yield from sheet.stated("evidence", "release_watch", "confidence", "past")
+    roles = ("representative", "diverse", "recent")
+    yield from sheet.quoted("In the customers' words", *roles, limit=4)
+    yield sheet.resting(f"Owner: {request.owner}.", "owner")
 
 
-def _support(sheet: _Sheet, request: BriefRequest) -> str:
-    parts = [sheet.cited("count", "urgent", "tiers", "orders", "region")]
-    quoted = sheet.quoted("representative", "recent", "diverse", limit=3)
-    if quoted:
-        parts.append(f"What customers say: {quoted}.")
+def _support(sheet: _Sheet, request: BriefRequest) -> Iterator[Sentence]:
+    yield from sheet.stated("count", "urgent", "tiers", "orders", "region")
+    roles = ("representative", "recent", "diverse")
+    yield from sheet.quoted("What customers say", *roles, limit=3)
     if sheet.blamed is not None:
         kind, name = sheet.blamed
-        parts.append(f"Likely cause, not confirmed yet: {kind} {name}.")
+        yield sheet.resting(f"Likely cause, not confirmed yet: {kind} {name}.", "blamed")
     else:
-        parts.append("The cause is not known yet; do not name one to customers.")
-    parts.append(f"With {request.owner}; promise no date before the owner has given one.")
-    return _joined(parts)
+        unknown = "The cause is not known yet; do not name one to customers."
+        yield sheet.resting(unknown, "none", "count")
+    text = f"With {request.owner}; promise no date before the owner has given one."
+    yield sheet.resting(text, "owner")
 
 
-def _product(sheet: _Sheet) -> str:
-    parts = [sheet.cited("count", "share", "trend", "authors", "ratings", "segment", "versions")]
-    parts.append(sheet.cited("blamed") or sheet.cited("none"))
-    quoted = sheet.quoted("representative", "diverse")
-    if quoted:
-        parts.append(f"For example: {quoted}.")
-    other = sheet.quoted("dissenting", limit=1)
-    if other:
-        parts.append(f"A customer who does not complain: {other}.")
-    return _joined(parts)
+def _product(sheet: _Sheet) -> Iterator[Sentence]:
+    yield from sheet.stated("count", "share", "trend", "authors", "ratings", "segment", "versions")
+    yield from sheet.stated("blamed") or sheet.stated("none")
+    yield from sheet.quoted("For example", "representative", "diverse")
+    yield from sheet.quoted("A customer who does not complain", "dissenting", limit=1)
 
 
-def _leadership(sheet: _Sheet, request: BriefRequest) -> str:
-    severity = sheet.first("severity")
-    parts = []
-    if severity is not None:
-        parts.append(f"{_brief_severity(severity)} [{severity.fact_id}]")
-    parts.append(sheet.cited("count", "share", "orders"))
+def _leadership(sheet: _Sheet, request: BriefRequest) -> Iterator[Sentence]:
+    for fact in sheet.all("severity"):
+        yield _brief_severity(fact)
+    yield from sheet.stated("count", "share", "orders")
     if sheet.blamed is not None:
         kind, name = sheet.blamed
-        fact = sheet.first("blamed")
-        assert fact is not None
-        parts.append(f"Likely cause: {kind} {name}, {fact.values[2]} likely [{fact.fact_id}].")
+        likely = sheet.value("blamed", 2)
+        yield sheet.resting(f"Likely cause: {kind} {name}, {likely} likely.", "blamed")
     else:
-        parts.append("No known change explains it; the cause is being looked for.")
-    quoted = sheet.quoted("representative", limit=1)
-    if quoted:
-        parts.append(f"One customer: {quoted}.")
-    parts.append(f"Recommended owner: {request.owner}.")
-    return _joined(parts)
-
-
-def _joined(parts: Iterable[str]) -> str:
-    return " ".join(p for p in parts if p)
+        text = "No known change explains it; the cause is being looked for."
+        yield sheet.resting(text, "none", "count")
+    yield from sheet.quoted("One customer", "representative", limit=1)
+    yield sheet.resting(f"Recommended owner: {request.owner}.", "owner")

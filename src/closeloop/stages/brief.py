@@ -8,8 +8,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from closeloop.domain.brief import Brief, FactSheet
+from closeloop.domain.brief import (
+    AUDIENCES,
+    Attempt,
+    Brief,
+    FactSheet,
+    Sentence,
+    cited_text,
+    plain_text,
+)
 from closeloop.domain.grounding import problems
+from closeloop.domain.model_answer import AnswerState
 from closeloop.domain.signal import Severity, Signal
 from closeloop.ports import BriefRequest, StepContext, only_if_in
 from closeloop.stages.brief_material import Material, gather
@@ -18,6 +27,8 @@ from closeloop.stages.signal_rows import signals_by_id
 from closeloop.tables import ATTRIBUTION, BRIEF, SIGNAL
 
 NAME = "brief"
+
+NOT_GROUNDED = "not_grounded"
 
 GROWTH = 1.5
 """A signal is briefed again when its count is up by half: smaller news would only be noise."""
@@ -86,30 +97,79 @@ def brief_id(sheet: FactSheet) -> str:
 
 def as_row(brief: Brief, basis: Mapping[str, Any]) -> dict[str, Any]:
     """Return a brief as a row of gold.brief."""
-    quotations = brief.fact_sheet.quotations
+    sheet = brief.fact_sheet
+    quotations = sheet.quotations
+    texts = {name: cited_text(getattr(brief, name), sheet) for name in AUDIENCES}
     return {
         "brief_id": brief.brief_id,
         "signal_id": brief.signal_id,
-        "title": brief.title,
-        "summary": [{"sentence": s, "ids": list(ids)} for s, ids in brief.summary],
-        "impacted_area": brief.impacted_area,
-        "likely_cause": brief.likely_cause,
-        "urgency": brief.urgency,
+        "title": brief.title.text,
+        "summary": [{"sentence": s.text, "ids": list(s.ids)} for s in brief.summary],
+        "impacted_area": plain_text(brief.impacted_area),
+        "likely_cause": plain_text(brief.likely_cause),
+        "urgency": plain_text(brief.urgency),
         "recommended_owner": brief.recommended_owner,
         "routing_hints": list(brief.routing_hints),
-        "next_actions": list(brief.next_actions),
-        "engineering": brief.engineering,
-        "support": brief.support,
-        "product_text": brief.product,
-        "leadership": brief.leadership,
+        "next_actions": [s.text for s in brief.next_actions],
+        "engineering": texts["engineering"],
+        "support": texts["support"],
+        "product_text": texts["product"],
+        "leadership": texts["leadership"],
         "citations": [q.feedback_id for q in quotations],
         "sample_id": quotations[0].feedback_id if quotations else None,
-        "facts": as_json(brief.fact_sheet, basis=basis),
+        "facts": as_json(sheet, basis=basis),
         "writer": brief.writer,
         "prompt_version": brief.prompt_version,
         "verified": brief.verified,
         "problems": list(brief.problems),
         "made_at": brief.made_at,
+        "sentences": [_sentence(name, sentence) for name, _, sentence in brief.sentences()],
+        "severity": brief.severity,
+        "cause": brief.cause,
+        "outcome": outcome_of(brief),
+        "attempts": [_attempt(a) for a in brief.attempts],
+    }
+
+
+def outcome_of(brief: Brief) -> str:
+    """Name how the text came about: written, repaired, deterministic, or why it is no model's.
+
+    A fallback is named by the state of the last answer, or "not_grounded".
+    """
+    if not brief.attempts:
+        return "deterministic"
+    last = brief.attempts[-1]
+    if last.state is not AnswerState.ANSWERED:
+        return last.state.value
+    if last.problems:
+        return NOT_GROUNDED
+    return "written" if len(brief.attempts) == 1 else "repaired"
+
+
+def _sentence(field: str, sentence: Sentence) -> dict[str, Any]:
+    return {
+        "field": field,
+        "sentence": sentence.text,
+        "ids": list(sentence.ids),
+        "derived": [
+            f"{d.value} = {d.operation.value} of {', '.join(d.operands)}" for d in sentence.derived
+        ],
+    }
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "purpose": attempt.purpose,
+        "state": attempt.state.value,
+        "model": attempt.model,
+        "prompt_version": attempt.prompt_version,
+        "problems": list(attempt.problems),
+        "detail": attempt.detail,
+        "input_tokens": attempt.usage.input,
+        "cached_tokens": attempt.usage.cached,
+        "output_tokens": attempt.usage.output,
+        "cost_usd": attempt.cost_usd,
+        "kept": attempt.kept,
     }
 
 

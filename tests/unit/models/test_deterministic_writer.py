@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from closeloop.domain import figures
-from closeloop.domain.brief import Fact, FactSheet, Quotation
+from closeloop.domain.brief import Fact, FactSheet, Quotation, cited_text, plain_text
 from closeloop.domain.grounding import problems
 from closeloop.domain.signal import Severity, Signal, SignalKind
 from closeloop.models.deterministic_writer import TITLE_CHARACTERS, DeterministicWriter
@@ -81,7 +81,7 @@ def test_the_likely_cause_decides_the_first_action() -> None:
 
     def first(kind: str | None, severity: Severity = Severity.P1) -> str:
         facts = base if kind is None else (*base, blamed(kind))
-        return writer.write(request(facts, severity=severity, names=("A1",))).next_actions[0]
+        return writer.write(request(facts, severity=severity, names=("A1",))).next_actions[0].text
 
     assert first("release").startswith("Halt the rollout of release A1")
     assert first("release", Severity.P3).startswith("Reproduce the complaints on release A1")
@@ -94,10 +94,11 @@ def test_the_likely_cause_decides_the_first_action() -> None:
 def test_leadership_is_told_severity_cause_and_owner_and_support_what_not_to_say() -> None:
     facts = (count_fact(12, 2.0, "Shop", "payment failure"), SEVERITY, blamed("release"))
     brief = DeterministicWriter().write(request(facts, names=("A1",)))
-    assert brief.leadership.startswith("Severity P1, 72 points. [F2]")
-    assert "release A1, 97% likely [F3]" in brief.leadership
-    assert brief.leadership.endswith("Recommended owner: payments-team.")
-    assert "not confirmed yet" in brief.support
+    leadership = cited_text(brief.leadership, brief.fact_sheet)
+    assert leadership.startswith("Severity P1, 72 points. [F2]")
+    assert "release A1, 97% likely. [F3]" in leadership
+    assert leadership.endswith("Recommended owner: payments-team. [F1]")
+    assert "not confirmed yet" in plain_text(brief.support)
     assert problems(brief) == ()
 
 
@@ -105,7 +106,7 @@ def test_a_title_stays_short_by_leaving_out_the_link_to_the_cause() -> None:
     long = "payment failure " * 5
     facts = (count_fact(12, 2.0, "Shop", long.strip()), SEVERITY, blamed("release"))
     brief = DeterministicWriter().write(request(facts, names=("A1",)))
-    assert len(brief.title) <= TITLE_CHARACTERS
+    assert len(brief.title.text) <= TITLE_CHARACTERS
 
 
 @given(
