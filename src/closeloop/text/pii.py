@@ -25,6 +25,7 @@ _FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeErr
 # A second, independent look over what was let through: none of these may be left in a text.
 _RESIDUE = r"[0-9A-Za-z._%+\-]@[0-9A-Za-z\-]+\.[A-Za-z]{2,}"
 
+_FOREIGN_DIGIT = r"[^\P{Nd}0-9]"
 _TOKEN_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,30}")
 _OWN_TOKENS = frozenset(rule.token for rule in RULES)
 
@@ -119,35 +120,32 @@ class Masker:
         return cls(key=key, rules=rules, version=masker_version(own))
 
     def look(self, texts: pa.Array) -> npt.NDArray[np.bool_]:
-        """Return which rules could find something, [texts, rules + 1]; the last is forged tokens.
-
-        RE2 over the Arrow buffers; looks that need a digit are asked of texts with digits only.
-        """
+        """Return which rules could find something, [texts, rules + 1]; the last is forged tokens."""
         picked = np.zeros((len(texts), len(self.rules) + 1), dtype=np.bool_)
+        for column, rows in enumerate(self._looked(texts)):
+            picked[rows, column] = True
+        return picked
+
+    def _looked(self, texts: pa.Array) -> Iterator[npt.NDArray[np.int64]]:
+        """Yield the rows in which each rule could find something; the last are forged tokens.
+
+        RE2 over the Arrow buffers; what looks have in common is asked once.
+        """
         looks = [*(rule.look for rule in self.rules), (self._forged_look,)]
-        first = [look[0] for look in looks if look is not None and look[0] != DIGIT]
-        # One look for all that need no digit, then each of them at the few texts that it picks.
-        parts = {
-            True: np.flatnonzero(_matches(texts, DIGIT)),
-            False: np.flatnonzero(_matches(texts, "|".join(f"(?:{pattern})" for pattern in first))),
+        # All that need no digit in one look, then each of them at the few texts that it picks.
+        wordy = [look[0] for look in looks if look is not None and look[0] != DIGIT]
+        any_word = "|".join(f"(?:{pattern})" for pattern in dict.fromkeys(wordy))
+        held: dict[tuple[str, ...], tuple[npt.NDArray[np.int64], pa.Array]] = {
+            (): (np.arange(len(texts)), texts)
         }
-        asked = {digit: texts.take(pa.array(rows)) for digit, rows in parts.items()}
-        held: dict[tuple[str, bool], npt.NDArray[np.bool_]] = {}
         for column, look in enumerate(looks):
             if look is None:
                 search = self.rules[column].pattern.search
-                picked[:, column] = [
-                    t is not None and bool(search(ascii_digits(t))) for t in texts.to_pylist()
-                ]
-                continue
-            digit = look[0] == DIGIT
-            one = np.ones(len(parts[digit]), dtype=np.bool_)
-            for pattern in look[1:] if digit else look:
-                if (pattern, digit) not in held:
-                    held[pattern, digit] = _matches(asked[digit], pattern)
-                one &= held[pattern, digit]
-            picked[parts[digit], column] = one
-        return picked
+                found = [t is not None and bool(search(ascii_digits(t))) for t in texts.to_pylist()]
+                yield np.flatnonzero(found)
+            else:
+                steps = look if look[0] == DIGIT else (any_word, *look)
+                yield _narrowed(held, steps)[0]
 
     def find(
         self,
@@ -203,15 +201,18 @@ class Masker:
         fault is named.
         """
         known = known or {}
-        asked = self.look(texts)
-        picked: npt.NDArray[np.bool_] = np.asarray(asked.any(axis=1))
-        picked[list(known)] = True
-        rows = np.flatnonzero(picked)
+        asked: dict[int, list[int]] = {row: [] for row in known}
+        for position, found in enumerate(self._looked(texts)):
+            for row in found.tolist():
+                asked.setdefault(row, []).append(position)
+        rows = np.array(sorted(asked), dtype=np.int64)
+        picked = np.zeros(len(texts), dtype=np.bool_)
+        picked[rows] = True
         rewritten: list[str | None] = []
         faults: dict[int, str] = {}
         for row, text in zip(rows.tolist(), texts.take(pa.array(rows)).to_pylist(), strict=True):
             try:
-                rules = np.flatnonzero(asked[row]).tolist()
+                rules = asked[row]
                 rewritten.append(
                     None if text is None else self.mask(text, known=known.get(row, ()), rules=rules)
                 )
@@ -219,10 +220,13 @@ class Masker:
                 rewritten.append(None)
                 faults[row] = f"the masker failed with {type(fault).__name__}"
         masked = pc.replace_with_mask(texts, pa.array(picked), pa.array(rewritten, pa.string()))
-        left = _matches(masked, _RESIDUE)
-        if left.any():
-            masked = pc.if_else(pa.array(left), pa.scalar(None, pa.string()), masked)
-            faults |= {int(row): "an address is left after masking" for row in np.flatnonzero(left)}
+        left = np.flatnonzero(_matches(masked, "@"))
+        left = left[_matches(masked.take(pa.array(left)), _RESIDUE)]
+        if len(left):
+            bare = np.zeros(len(masked), dtype=np.bool_)
+            bare[left] = True
+            masked = pc.if_else(pa.array(bare), pa.scalar(None, pa.string()), masked)
+            faults |= {int(row): "an address is left after masking" for row in left}
         return Masked(texts=masked, faults=faults, rewritten=len(rows))
 
     def _token(self, rule: Rule, value: str) -> str:
@@ -238,6 +242,31 @@ class Masker:
 def _matches(texts: pa.Array, pattern: str) -> npt.NDArray[np.bool_]:
     found = pc.fill_null(pc.match_substring_regex(texts, pattern), False)
     return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+
+def _narrowed(
+    held: dict[tuple[str, ...], tuple[npt.NDArray[np.int64], pa.Array]], steps: tuple[str, ...]
+) -> tuple[npt.NDArray[np.int64], pa.Array]:
+    """Return the rows (and their texts) in which all patterns match, one after another."""
+    if steps not in held:
+        rows, texts = _narrowed(held, steps[:-1])
+        found = _matches(texts, steps[-1])
+        left = texts.filter(pa.array(found))
+        held[steps] = (rows[found], _ascii_digits(left) if steps[-1] == DIGIT else left)
+    return held[steps]
+
+
+def _ascii_digits(texts: pa.Array) -> pa.Array:
+    """Return texts with the digits of every script as ASCII's."""
+    wide = pc.not_equal(pc.binary_length(texts), pc.utf8_length(texts))
+    rows = np.flatnonzero(wide.to_numpy(zero_copy_only=False))
+    rows = rows[_matches(texts.take(pa.array(rows)), _FOREIGN_DIGIT)]
+    if not len(rows):
+        return texts
+    changed = [ascii_digits(text) for text in texts.take(pa.array(rows)).to_pylist()]
+    places = np.zeros(len(texts), dtype=np.bool_)
+    places[rows] = True
+    return pc.replace_with_mask(texts, pa.array(places), pa.array(changed, pa.string()))
 
 
 def _guards(text: str) -> list[tuple[int, int]]:

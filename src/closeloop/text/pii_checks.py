@@ -60,6 +60,8 @@ def iban_end(match: re.Match[str]) -> int | None:
         seen += character.isalnum()
         if seen == wanted:
             plain = _NOT_ALNUM.sub("", text[: position + 1]).upper()
+            if not plain.isascii():
+                return None
             number = "".join(str(int(c, 36)) for c in plain[4:] + plain[:4])
             return match.start() + position + 1 if int(number) % 97 == 1 else None
     return None

@@ -37,12 +37,16 @@ def _i(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.IGNORECASE)
 
 
-# Digits of every script count (\d in Python, \p{Nd} in RE2). re.IGNORECASE lets i match ı and İ,
+# Looks see the digits of every script as ASCII's. Letters beyond ASCII are any character there: the
+# tables of Unicode would take milliseconds to compile. re.IGNORECASE lets i match ı and İ,
 # RE2's (?i) does not: hence [iıİ] in the looks.
 DIGIT = r"\p{Nd}"
-"""Where a look starts with this, the others are only asked of texts that hold a digit."""
-_SIX_DIGITS = r"\p{Nd}(?:[^\p{L}\p{Nd}]*\p{Nd}){5}"
-_DIGITS_IN_A_WORD = r"\p{Nd}[\p{L}\p{Nd}/_\-]*\p{Nd}[\p{L}\p{Nd}/_\-]*\p{Nd}"
+"""What looks have in common stands first in them: it is asked once, the rest of what it leaves."""
+_L = r"A-Za-z\x{80}-\x{10FFFF}"
+_THREE_DIGITS = r"[0-9][^0-9]*[0-9][^0-9]*[0-9]"
+_SIX_DIGITS = r"[0-9](?:[^A-Za-z0-9]*[0-9]){5}"
+_NUMBER = (DIGIT, _THREE_DIGITS, _SIX_DIGITS)
+_DIGITS_IN_A_WORD = rf"(?:[{_L}0-9/_\-]*[0-9]){{3}}"
 _GLUE = r"(?:\s|[:#=.,\-(<\[\"']|is\b|was\b|are\b)"
 _MARK = r"(?:\b(?:id|ids|no|nos|num|number|numbers|code|ref|reference)\b|n[°º]|#|-(?=\d{4}))"
 _MARKS = rf"(?:{_MARK}{_GLUE}{{0,3}}){{1,3}}"
@@ -72,16 +76,35 @@ _ACCOUNT_WORDS = (
 _IDENTITY_WORDS = (
     "(?:licen[cs]es?|passports?|aa?dhaa?r|pan|ssn|social security|national id|voter|tax|cpf|nino)"
 )
-_ORDER_LOOK = (
-    r"(?i)order|transact[iıİ]on|txn|trxn|utr|rrn|ref|t[iıİ]cket|compla[iıİ]nt|case|gr[iıİ]evance|"
-    r"book[iıİ]ng|pnr|[iıİ]nvo[iıİ]ce|sh[iıİ]pment|track[iıİ]ng|awb|request|rece[iıİ]pt"
+# The same words for RE2, and what stands between them and the number. Looks leave out where a word
+# begins (\b of RE2 knows ASCII only), and are else the rules without what looks around.
+_LOOK_GLUE = r"(?:\s|[:#=.,\-(<\[\"']|[iıİ]s|was|are)"
+_LOOK_MARK = r"(?:(?:[iıİ]ds?|nos?|num|numbers?|code|ref|reference)\b|n[°º]|#|-)"
+_LOOK_MARKS = rf"(?:{_LOOK_MARK}{_LOOK_GLUE}{{0,3}}){{1,3}}"
+_LOOK_ORDER = (
+    r"(?:orders?|transact[iıİ]ons?|txn|trxn|utr|rrn|references?|refs?|t[iıİ]ckets?|"
+    r"compla[iıİ]nts?|case|gr[iıİ]evance|book[iıİ]ng|pnr|[iıİ]nvo[iıİ]ce|sh[iıİ]pment|"
+    r"track[iıİ]ng|awb|request|rece[iıİ]pt)"
 )
-_ACCOUNT_LOOK = (
-    r"(?i)acc|act|a/?c|customer|cl[iıİ]ent|user|member|loan|pol[iıİ]cy|wallet|crn|c[iıİ]f"
+_LOOK_ACCOUNT = (
+    r"(?:accounts?|acct?|acc|a/?c|customer|cl[iıİ]ent|user|member(?:sh[iıİ]p)?|loan|"
+    r"pol[iıİ]cy|wallet|crn|c[iıİ]f)"
 )
-_IDENTITY_LOOK = (
-    r"(?i)l[iıİ]cen|passport|aadh|adha|pan|ssn|secur[iıİ]ty|nat[iıİ]onal|voter|tax|cpf|n[iıİ]no"
+_LOOK_IDENTITY = (
+    r"(?:l[iıİ]cen[cs]es?|passports?|aa?dhaa?r|pan|ssn|soc[iıİ]al secur[iıİ]ty|"
+    r"nat[iıİ]onal [iıİ]d|voter|tax|cpf|n[iıİ]no)"
 )
+_CUE = (
+    r"(?i)order|transact|txn|trxn|utr|rrn|ref|t[iıİ]cket|compla|case|gr[iıİ]ev|book|pnr|nvo|sh[iıİ]pment|"
+    r"track|awb|request|rece|acc|act|a/?c|cust|cl[iıİ]ent|user|mem|loan|pol|wallet|crn|c[iıİ]f|l[iıİ]cen|pass|"
+    r"adh|pan|ssn|secur|nat[iıİ]onal|vote|tax|cpf|n[iıİ]no|otp|cv[vc]|p[iıİ]n|pwd"
+)
+"""What all numbers after their name have in common: a quick look before four exact ones."""
+_LOOK_PHONE = (
+    r"(?i)phone|tel|mob|cell|whats ?app|fax|call|contact|my n|ph|reach|sms|text|messages to|"
+    r"answer[iıİ]ng at|off[iıİ]ce|d[iıİ]al"
+)
+_LOOK_SPACE = rf"{_LOOK_GLUE}{{0,3}}(?:{_LOOK_MARKS})?{_LOOK_GLUE}{{0,3}}"
 _PHONE_WORDS = (
     "(?:phone|tel|telephone|mobile|mob|cell|whats ?app|fax|call|contact|my (?:no|number)|ph|reach|"
     "sms|text|messages to|answering at|office|dial)"
@@ -106,34 +129,42 @@ RULES: tuple[Rule, ...] = (
             rf"|[\w.+%\-]{{2,64}}\s?(?:@|\(at\)|\[at\])\s?{_MAILERS}\b(?:\s?\.\s?c(?:om?)?\b)?"
             rf"|\b[\w.+%\-]{{2,64}} at {_MAILERS} dot com\b"
         ),
-        (r"(?i)@|\(at\)|\[at\]| at .{4,12} dot com",),
+        (
+            r"(?i)@|\(at\)|\[at\]| at .{4,12} dot com",
+            r"(?i)\S@[^\s@.]+\.\S| at .{4,12} dot com"
+            r"|(?:@|\(at\)|\[at\])\s?(?:g|goog|y|yahoo|red[iıİ]ff|hot|out|[iıİ]cloud|proton)",
+        ),
     ),
     Rule(
         "payment address",
         "ACCOUNT",
         _i(rf"(?<![\w.])[\w.\-]{{2,64}}@{_PAYMENT_HANDLES}\b"),
-        (r"@",),
+        (r"@", rf"\S\S@[{_L}]"),
         joinable=True,
     ),
     Rule(
         "IBAN",
         "IBAN",
         _i(r"(?<![^\W_])[A-Z]{2}\d{2}(?:[ \-]?[A-Z0-9]){11,30}"),
-        (DIGIT, r"\p{L}{2}\p{Nd}{2}(?:[ \-]?[\p{L}\p{Nd}]){11}"),
+        (
+            DIGIT,
+            rf"[{_L}]{{2}}[0-9]{{2}}",
+            rf"[{_L}]{{2}}[0-9]{{2}}(?:[ \-]?[{_L}0-9]){{11}}",
+        ),
         end=checks.iban_end,
     ),
     Rule(
         "card",
         "CARD",
         re.compile(r"(?<![\w.])(?<!\d[ \-])\d(?:[ \-]?\d){11,18}(?![^\W_]|[ \-]?\d)"),
-        (DIGIT, _SIX_DIGITS),
+        (*_NUMBER, r"[0-9](?:[ \-]?[0-9]){11}"),
         check=checks.is_card,
     ),
     Rule(
         "US social security number",
         "SSN",
         re.compile(r"(?<![\w\-])[0-8]\d{2}-\d{2}-\d{4}(?![\w\-])"),
-        (DIGIT, _SIX_DIGITS),
+        (*_NUMBER, r"[0-9]{3}-[0-9]{2}-[0-9]{4}"),
         check=checks.is_ssn,
     ),
     Rule(
@@ -149,7 +180,7 @@ RULES: tuple[Rule, ...] = (
         _i(
             r"(?<![\w.])(?<!version )(?<!update )(?<!build )(?<!ver )\d{1,3}(?:\.\d{1,3}){3}(?!\.?\w)"
         ),
-        (DIGIT, r"\p{Nd}\.\p{Nd}{1,3}\.\p{Nd}{1,3}\.\p{Nd}"),
+        (DIGIT, _THREE_DIGITS, r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]"),
         check=checks.is_ipv4,
     ),
     Rule(
@@ -160,7 +191,11 @@ RULES: tuple[Rule, ...] = (
             rf"{_GLUE}{{0,5}}(?P<value>\d[\d\-]{{1,8}}\d|\d{{3}} \d{{2,3}}"
             r"|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2})\b"
         ),
-        (DIGIT, r"(?i)z[iıİ]p|post|p[iıİ]n"),
+        (
+            DIGIT,
+            r"(?i)(?:(?:z[iıİ]p|post|postal|p[iıİ]n) ?code|z[iıİ]p|p[iıİ]n)(?: ?(?:no|number))?"
+            rf"{_LOOK_GLUE}{{0,5}}[{_L}]{{0,2}}[0-9]",
+        ),
         guarded=True,
     ),
     Rule(
@@ -170,7 +205,13 @@ RULES: tuple[Rule, ...] = (
             r"\b(?:otp|cvv|cvc|m?pin|passcode|password|pwd)\b(?! ?code)"
             rf"{_GLUE}{{1,6}}(?P<value>[^\s,;]*\d[^\s,;]{{2,40}})"
         ),
-        (DIGIT, r"(?i)otp|cvv|cvc|p[iıİ]n|passcode|password|pwd"),
+        (
+            DIGIT,
+            _THREE_DIGITS,
+            _CUE,
+            rf"(?i)(?:otp|cvv|cvc|p[iıİ]n|passcode|password|pwd){_LOOK_GLUE}{{1,6}}"
+            r"[^\s,;]*[0-9]",
+        ),
         check=checks.has_digits(3),
         guarded=True,
     ),
@@ -181,7 +222,12 @@ RULES: tuple[Rule, ...] = (
             rf"\b{_ORDER_WORDS}(?![^\W_]){_GLUE}{{0,3}}(?P<mark>{_MARKS})?"
             rf"{_GLUE}{{0,3}}(?:\bof\s)?{_VALUE}"
         ),
-        (DIGIT, _DIGITS_IN_A_WORD, _ORDER_LOOK),
+        (
+            DIGIT,
+            _THREE_DIGITS,
+            _CUE,
+            rf"(?i){_LOOK_ORDER}{_LOOK_SPACE}(?:of\s)?{_DIGITS_IN_A_WORD}",
+        ),
         check=checks.is_reference,
         joinable=True,
         guarded=True,
@@ -190,7 +236,7 @@ RULES: tuple[Rule, ...] = (
         "order number by its prefix",
         "ORDER",
         re.compile(r"(?<![\w\-])(?:ORD|TXN|INV|TKT|AWB)[\-_#]?\d{4,30}(?![\w])"),
-        (DIGIT, r"(?:ORD|TXN|INV|TKT|AWB)[\-_#]?\p{Nd}"),
+        (DIGIT, _THREE_DIGITS, r"(?:ORD|TXN|INV|TKT|AWB)[\-_#]?[0-9]"),
         joinable=True,
     ),
     Rule(
@@ -200,7 +246,12 @@ RULES: tuple[Rule, ...] = (
             rf"\b{_IDENTITY_WORDS}(?![^\W_])(?: ?card)?{_GLUE}{{0,3}}(?:{_MARKS})?{_GLUE}{{0,3}}"
             r"(?<![^\W_])(?P<value>[A-Z]{0,5}\d[A-Z\d]{0,3}(?:[ \-]?[A-Z]{0,2}\d[A-Z\d]{0,3}){1,8})(?![^\W_]|[.,]\d)"
         ),
-        (DIGIT, _IDENTITY_LOOK),
+        (
+            DIGIT,
+            _THREE_DIGITS,
+            _CUE,
+            rf"(?i){_LOOK_IDENTITY}(?: ?card)?{_LOOK_SPACE}[{_L}]{{0,5}}[0-9]",
+        ),
         check=checks.has_digits(5, 16),
         guarded=True,
     ),
@@ -211,14 +262,20 @@ RULES: tuple[Rule, ...] = (
             r"(?<![^\W_])[A-Z]{3}[ABCFGHLJPT][A-Z]\d{4}[A-Z](?![^\W_])"
             r"|(?<![\w\-.])[2-9]\d{3}([ \-])\d{4}\1\d{4}(?![\w\-]| \d{4}(?!\d))"
         ),
-        (DIGIT, r"[A-Z]{5}\p{Nd}|\p{Nd}{4}[ \-]\p{Nd}{4}[ \-]\p{Nd}{4}"),
+        (DIGIT, _THREE_DIGITS, r"[A-Z]{5}[0-9]|[0-9]{4}[ \-][0-9]{4}[ \-][0-9]{4}"),
         guarded=True,
     ),
     Rule(
         "account or customer number",
         "ACCOUNT",
         _i(rf"\b{_ACCOUNT_WORDS}(?![^\W_]){_GLUE}{{0,3}}{_MARKS}{_GLUE}{{0,3}}{_VALUE}"),
-        (DIGIT, _DIGITS_IN_A_WORD, _ACCOUNT_LOOK),
+        (
+            DIGIT,
+            _THREE_DIGITS,
+            _CUE,
+            rf"(?i){_LOOK_ACCOUNT}{_LOOK_GLUE}{{0,3}}{_LOOK_MARKS}{_LOOK_GLUE}{{0,3}}"
+            rf"{_DIGITS_IN_A_WORD}",
+        ),
         check=checks.has_digits(4),
         joinable=True,
         guarded=True,
@@ -227,7 +284,7 @@ RULES: tuple[Rule, ...] = (
         "phone with country code",
         "PHONE",
         _i(rf"(?<![\w+])\+\d{{1,3}}(?:[ .\-()/]{{0,3}}\d){{6,13}}{_EXTENSION}(?!\d)"),
-        (DIGIT, _SIX_DIGITS),
+        (*_NUMBER, r"\+[0-9]"),
         check=checks.is_personal_number,
     ),
     Rule(
@@ -237,7 +294,7 @@ RULES: tuple[Rule, ...] = (
             rf"\b{_PHONE_WORDS}\b[^\w\n+(]{{0,3}}(?:\s?\b(?:no|number|me|us|him|her|is|on|at|to|by)\b[^\w+(]{{0,3}}){{0,4}}\s*"
             rf"(?P<value>\+?\(?\d(?:[ .\-()/]{{0,2}}\d){{5,14}}{_EXTENSION})(?![^\W_]|[.,]\d|\s?%)"
         ),
-        (DIGIT, _SIX_DIGITS),
+        (*_NUMBER, _LOOK_PHONE),
         check=checks.is_cued_phone,
         guarded=True,
     ),
@@ -248,7 +305,7 @@ RULES: tuple[Rule, ...] = (
             rf"{_NOT_IN_A_NUMBER}(?P<value>\(?\d(?:[ .\-()]{{0,2}}\d){{5,14}}{_EXTENSION})"
             r"[\s\-,(]{0,3}(?:office|fax|home|mobile|cell|phone)\b"
         ),
-        (DIGIT, _SIX_DIGITS),
+        (*_NUMBER, r"(?i)off[iıİ]ce|fax|home|mob[iıİ]le|cell|phone"),
         check=checks.is_cued_phone,
         guarded=True,
     ),
@@ -259,7 +316,7 @@ RULES: tuple[Rule, ...] = (
             rf"{_NOT_IN_A_NUMBER}(?:(?:00)?1[ .\-])?(?:\(\d{{3}}\) ?|\d{{3}}[ .\-])\d{{3}}[ .\-]\d{{4}}"
             rf"{_EXTENSION}{_NUMBER_ENDS}"
         ),
-        (DIGIT, _SIX_DIGITS),
+        (*_NUMBER, r"[0-9]{3}(?:\) ?|[ .\-])[0-9]{3}[ .\-][0-9]{4}"),
         check=checks.is_personal_number,
         guarded=True,
     ),
@@ -267,7 +324,7 @@ RULES: tuple[Rule, ...] = (
         "mobile or national phone without spaces",
         "PHONE",
         re.compile(rf"{_NOT_IN_A_NUMBER}(?:(?:91)?[6-9]\d{{9}}|0[1-9]\d{{8,9}}){_NUMBER_ENDS}"),
-        (DIGIT, _SIX_DIGITS),
+        (*_NUMBER, r"[0-9]{10}"),
         check=checks.is_personal_number,
         guarded=True,
     ),
@@ -278,7 +335,7 @@ RULES: tuple[Rule, ...] = (
             rf"{_NOT_IN_A_NUMBER}(?P<value>\(?\d{{2,5}}\)?(?:[ .\-]{{1,2}}\d{{2,7}}){{1,5}}{_EXTENSION})"
             rf"{_NUMBER_ENDS}"
         ),
-        (DIGIT, _SIX_DIGITS),
+        (*_NUMBER, r"[0-9]{2}\)?[ .\-]{1,2}[0-9]{2}"),
         check=checks.is_grouped_phone,
         guarded=True,
     ),
@@ -286,7 +343,7 @@ RULES: tuple[Rule, ...] = (
         "long number or identifier",
         "ID",
         _i(rf"{_NOT_IN_A_NUMBER}[A-Z]{{0,6}}\d{{11,40}}[A-Z\d]{{0,20}}{_NUMBER_ENDS}"),
-        (DIGIT, _SIX_DIGITS),
+        (*_NUMBER, r"[0-9]{11}"),
         check=checks.is_personal_number,
         guarded=True,
     ),
@@ -303,7 +360,11 @@ RULES: tuple[Rule, ...] = (
             rf"\b\d{{1,5}}[A-Za-z]?,? (?:{_CAP},? ){{1,3}}{_STREETS}\b\.?"
             r"(?:,? (?:Apt|Suite|Unit|Flat)\.? ?\d{1,5})?|\bP\.? ?O\.? ?[Bb]ox \d{1,7}"
         ),
-        (DIGIT, rf"{_STREETS}|[Bb]ox \p{{Nd}}"),
+        (
+            DIGIT,
+            rf" {_STREETS}|[Bb]ox ",
+            rf"[0-9][{_L}]?,? (?:\S+ ){{1,3}}{_STREETS}|[Bb]ox [0-9]",
+        ),
     ),
     Rule(
         "address after its announcement",
@@ -322,7 +383,10 @@ RULES: tuple[Rule, ...] = (
             r"|\bmi chiamo|\bmein name ist|\bich heiße)(?:\s*:)?\s*"
             rf"(?P<value>[^\W\d_]{{2,30}}(?:['’\-][^\W\d_]+)?(?: {_NOT_THE_NAME}{_CAP}){{0,3}})"
         ),
-        (r"(?i)na+m|llamo|appelle|ch[iıİ]amo|he[iıİ](?:ß|ss|ẞ)e",),
+        (
+            r"(?i)my (?:full |real )?name(?:['’]s| [iıİ]s| ?:)|mera na+m|llamo|appelle|ch[iıİ]amo|"
+            r"me[iıİ]n name|he[iıİ](?:ß|ss|ẞ)e",
+        ),
         check=checks.is_name,
     ),
     Rule(
@@ -343,7 +407,7 @@ RULES: tuple[Rule, ...] = (
             rf"(?P<value>{_NAMES})\s*$",
             re.MULTILINE,
         ),
-        (r"(?i)regards|s[iıİ]ncerely|truly|fa[iıİ]thfully|cheers",),
+        (r"(?i)(?:regards|s[iıİ]ncerely|truly|fa[iıİ]thfully|cheers)\s?[,:\-–!.]?\s{0,3}\S",),
         check=checks.is_written_name,
     ),
 )

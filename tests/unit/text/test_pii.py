@@ -159,10 +159,24 @@ def test_the_first_look_is_a_superset_of_every_rule(position: int, data: st.Data
 
 
 FRAGMENTS = st.sampled_from(
-    ["order no", "call", "1234", "98765", "43210", "@", "a", ".com", "-", " ", "Ticket", "PİN",
-     "my name is", "Asha", "ıd", "२३४", "+91", "(", ")", ".", "pin", "code", "otp", "Mr.", "\n",
-     "IBAN", "DE89370400440532013000", "4111111111111111", "account", "number", "Street", "ZİP"]
+    ["order no", "Order", "call", "1234", "98765", "43210", "@", "a", ".com", "-", " ", "Ticket",
+     "PİN", "my name is", "Asha", "ıd", "२३४", "٣٤٥", "+91", "(", ")", ".", ",", ":", "#", "is",
+     "of ", "pin", "code", "otp", "password", "Mr.", "\n", "IBAN", "DE89370400440532013000", "DE89",
+     "4111111111111111", "account", "number", "12 Baker Street", "PO Box 7", "ZİP", "SW1A 1AA",
+     "aadhaar", "licence", "ref", "phone", "office", "(311) 905-4466", "536-90-4399", "é", "@gmail"]
 )  # fmt: skip
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.lists(FRAGMENTS, max_size=9).map("".join).map(clean_text), min_size=1, max_size=30)
+)
+def test_looks_hold_wherever_their_rules_find_something_among_cues(texts: list[str]) -> None:
+    looked = MASKER.look(pa.array(texts, pa.string()))
+    for row, text in enumerate(texts):
+        for position, rule in enumerate(RULES):
+            found = any(s.rule == rule.name for s in MASKER.find(text, rules=[position]))
+            assert looked[row, position] or not found, (rule.name, text)
 
 
 @settings(max_examples=200, deadline=None)
