@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from closeloop import settings as settings_module
 from closeloop.errors import LeaseHeldError, NotFoundError, SettingsError, UsageError
-from closeloop.ports import NO_HEAD, Clock, Condition, Embedder, Engine, Head, Progress
+from closeloop.ports import NO_HEAD, Clock, Condition, Embedder, Engine, Head, Progress, Recogniser
 from closeloop.settings import MAIN_FILE, LoadedSettings
 from closeloop.tables import STATE, TABLES, Table
 
@@ -114,6 +114,8 @@ class Workspace:
         self._embedder: Embedder | None = None
         self._language_model: LanguageModel | None = None
 
+        self._recogniser: Recogniser | None = None
+
     @property
     def settings(self) -> settings_module.Settings:
         """Everything in closeloop.yaml."""
@@ -186,6 +188,18 @@ class Workspace:
                 kind=chosen.kind, remote=_remote_writer(chosen), seed=self.settings.seed
             )
         return self._language_model
+
+    def recogniser(self) -> Recogniser | None:
+        """Return the configured model that finds personal data, made when first asked for."""
+        chosen = self.settings.pii.model
+        if chosen is not None and self._recogniser is None:
+            from closeloop.models.wiring import make_recogniser
+
+            self._recogniser = make_recogniser(
+                **chosen.model_dump(),
+                cache_folder=self.folder / self.settings.storage.vector_cache,
+            )
+        return self._recogniser
 
     @property
     def runner(self) -> Runner:
@@ -402,6 +416,7 @@ class Workspace:
             writer=DeterministicWriter(),
             token_key=self.token_key.secret,
             progress=self.progress,
+            make_recogniser=self.recogniser,
         )
 
     def _trackers(self, database: Database) -> tuple[Tracker, ...]:

@@ -10,7 +10,8 @@
     │   ├── TransientError    may pass when tried again; a retry keys on this
     │   ├── TerminalError     will not pass by itself
     │   ├── LeaseHeldError    another run holds the workspace
-    │   └── ModelMissingError a model's files are absent or not the published ones
+    │   ├── ModelMissingError a model's files are absent or not the published ones
+    │   └── RecogniserFaultError  a model that finds personal data failed on a text
     └── IntegrityError        exit 3: tables contradict each other; says how to repair
 
 Each message says what happened, where, the offending value (redacted) and what to do next.
@@ -76,6 +77,10 @@ class LeaseHeldError(OutsideError):
 
 class ModelMissingError(OutsideError):
     """A model's files are absent, or not the published ones."""
+
+
+class RecogniserFaultError(OutsideError):
+    """A model that finds personal data failed on a text; the text goes nowhere."""
 
 
 class IntegrityError(CloseloopError):

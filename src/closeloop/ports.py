@@ -121,6 +121,44 @@ class Engine(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """A stretch [start, end) of a text in characters, and the type of its token ("NAME")."""
+
+    start: int
+    end: int
+    token: str
+
+
+class Recogniser(Protocol):
+    """Finds personal data that the table of masking rules can't see, such as names.
+
+    It can be pickled, so that an engine may ship it; its model is loaded when first asked.
+    """
+
+    @property
+    def version(self) -> str:
+        """Name and version of the model and its settings; goes into the masker's version."""
+        ...
+
+    @property
+    def tokens(self) -> frozenset[str]:
+        """The types of the tokens that it can ask for."""
+        ...
+
+    @property
+    def asked(self) -> str:
+        """Which texts it is to be asked of: "names" (likely ones), "numbers" as well, or "all"."""
+        ...
+
+    def recognise(self, texts: Sequence[str]) -> list[list[Recognised]]:
+        """Return what is found in each text, in order.
+
+        Raises RecogniserFaultError where it fails on a text, ModelMissingError where it can't work.
+        """
+        ...
+
+
 class Embedder(Protocol):
     """Turns texts into vectors of length 1; the same text always gives the same vector."""
 
@@ -363,6 +401,11 @@ class StepContext(Protocol):
     @property
     def pair_judge(self) -> PairJudge | None:
         """The configured judge of pairs of texts, None where there is none."""
+        ...
+
+    @property
+    def recogniser(self) -> Recogniser | None:
+        """The configured model that finds personal data beside the rules, None without one."""
         ...
 
     @property

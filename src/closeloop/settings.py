@@ -134,10 +134,24 @@ class PiiRuleSettings(_Strict):
         return value
 
 
+class PiiModelSettings(_Strict):
+    """A model that finds personal data beside the rules."""
+
+    kind: Literal["onnx", "presidio"]
+    folder: str | None = None
+    spacy_model: str | None = Field(None, pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
+    language: str = Field("en", pattern=r"^[a-z]{2}$")
+    labels: dict[str, Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]] | None = None
+    min_score: float | None = Field(None, gt=0, le=1)
+    ask: Literal["names", "numbers", "all"] | None = None
+    threads: int | None = Field(None, gt=0)
+
+
 class PiiSettings(_Strict):
     """Masking."""
 
     rules: tuple[PiiRuleSettings, ...] = ()
+    model: PiiModelSettings | None = None
 
 
 class EmbedderSettings(_Strict):

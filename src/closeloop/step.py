@@ -22,6 +22,7 @@ from closeloop.ports import (
     Operations,
     PairJudge,
     Progress,
+    Recogniser,
     Transaction,
     Writer,
 )
@@ -63,9 +64,13 @@ class StateCache:
         self.complete = False
 
 
+def _no_recogniser() -> Recogniser | None:
+    return None
+
+
 @dataclass(slots=True)
 class StepServices:
-    """What every step of a workspace shares. The embedder is made when first asked for."""
+    """What every step of a workspace shares. Models are made when first asked for."""
 
     engine: Engine
     config: Configuration
@@ -77,6 +82,7 @@ class StepServices:
     applied_taxonomy: tuple[int, Taxonomy] | None = None
     """The taxonomy that holds, by the version of silver.taxonomy that it was read from."""
     pair_judge: PairJudge | None = None
+    make_recogniser: Callable[[], Recogniser | None] = _no_recogniser
 
 
 class StepRun:
@@ -161,6 +167,11 @@ class StepRun:
     def pair_judge(self) -> PairJudge | None:
         """The configured judge of pairs of texts, None where there is none."""
         return self.services.pair_judge
+
+    @property
+    def recogniser(self) -> Recogniser | None:
+        """The configured model that finds personal data beside the rules, None without one."""
+        return self.services.make_recogniser()
 
     @property
     def ops(self) -> Operations:

@@ -15,6 +15,7 @@ from closeloop.cli.taxonomy import applied, waiting
 from closeloop.domain.model_answer import AnswerState, ModelRequest
 from closeloop.errors import CloseloopError
 from closeloop.models.wiring import served_at, without_cache
+from closeloop.text.pii import masker_version
 
 LOW_DISK_BYTES = 2_000_000_000
 PROBE = ModelRequest(
@@ -59,6 +60,7 @@ def doctor(ctx: click.Context, connect: bool, as_json: bool) -> None:
                 ("key", _key),
                 ("model", _model),
                 ("writer", _writer_asked if connect else _writer),
+                ("masking", _masking),
                 ("database", _database),
                 ("tables", _tables),
                 ("accounting", _accounting),
@@ -131,6 +133,17 @@ def _writer_asked(workspace: Workspace) -> Finding:
         detail=f"{model.name}: {answer.state.value}",
         advice=answer.detail,
     )
+
+
+def _masking(workspace: Workspace) -> Finding:
+    recogniser = workspace.recogniser()
+    masker = masker_version(workspace.config.pii_rules, recogniser)
+    if recogniser is None:
+        return Finding("masking", ok=True, detail=f"masker {masker}: rules, no model")
+    recogniser.recognise(["My name is Asha Rao, call me on 98765 43212."])
+    listed = ", ".join(sorted(recogniser.tokens))
+    detail = f"masker {masker}; the model answers, masks {listed}, is asked of {recogniser.asked}"
+    return Finding("masking", ok=True, detail=detail)
 
 
 def _database(workspace: Workspace) -> Finding:

@@ -18,7 +18,6 @@ from closeloop.stats.agreement import PairAgreement, pair_agreement
 from closeloop.stats.intervals import Interval, bootstrap, draws_of, unless_certain
 from closeloop.tables import FEEDBACK
 from closeloop.text.duplicates import comparable, eligible
-from closeloop.text.pii import masker_version
 
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -58,7 +57,7 @@ def evaluate_duplicates(runner: Runner, labelled: Labelled, *, seed: int) -> Rep
         rows=labelled.total,
         used=len(rows),
         left_out=labelled.left_out,
-        made_with={"masker": masker_version(trial.config.pii_rules)},
+        made_with={"masker": trial.masker},
         figures=tuple(figures),
         listings=(_by_size(truth, merged, linked),),
         notes=(

@@ -17,7 +17,6 @@ from closeloop.runner import Runner
 from closeloop.stages import refine
 from closeloop.stats.intervals import wilson
 from closeloop.tables import FEEDBACK
-from closeloop.text.pii import masker_version
 
 Flags = npt.NDArray[np.bool_]
 
@@ -57,7 +56,7 @@ def evaluate_language(runner: Runner, labelled: Labelled) -> Report:
         rows=labelled.total,
         used=len(rows),
         left_out=labelled.left_out,
-        made_with={"masker": masker_version(trial.config.pii_rules)},
+        made_with={"masker": trial.masker},
         figures=_figures(right, unknown),
         listings=(_by_language(labels, right, unknown),),
         confusion=confusion_of(labels, shown),

@@ -82,12 +82,12 @@ def in_clean_text(mark: Mark, text: str) -> Mark:
 def masked_stretches(cleaned: str, masked: str, masker: Masker) -> list[Mark]:
     """Return what masking hid of a cleaned text, with the names of the tokens.
 
-    Where the table of rules alone gives this very masked text, its stretches are exact; else they
-    are read off the text that surrounds the tokens.
+    Where the rules and the model alone give this very masked text, their stretches are exact; else
+    they are read off the text that surrounds the tokens.
     """
     if cleaned == masked:
         return []
-    spans = masker.find(cleaned)
+    spans = masker.find(cleaned, recognised=masker.recognised_in([cleaned])[0])
     pieces, position = [], 0
     for span in spans:
         pieces += [cleaned[position : span.start], span.token]

@@ -21,7 +21,7 @@ from closeloop.stages import refine
 from closeloop.stats.intervals import bootstrap, draws_of, unless_certain, wilson
 from closeloop.tables import FEEDBACK
 from closeloop.text.clean import clean
-from closeloop.text.pii import Masker, masker_version
+from closeloop.text.pii import Masker
 
 NO_SPANS = "label_is_no_list_of_spans"
 NOT_HIDDEN = "(not hidden)"
@@ -44,7 +44,7 @@ def evaluate_pii(runner: Runner, labelled: Labelled, *, seed: int) -> Report:
         raise UsageError("no text could be judged", hint="see the reasons with --json")
     delivered = labelled.rows.column("text").combine_chunks().take(pa.array(rows))
     cleaned = pc.fill_null(clean(delivered), "").to_pylist()
-    masker = Masker.of(key=trial.token_key, own=trial.config.pii_rules)
+    masker = Masker.of(key=trial.token_key, own=trial.config.pii_rules, recogniser=trial.recogniser)
     seen = _Seen(lines=labelled.rows.column("line").take(pa.array(rows)).to_pylist())
     trial.progress.start("compare", total=len(rows))
     for place, (row, raw, text, masked) in enumerate(
@@ -146,7 +146,7 @@ def _report(trial: Trial, seen: _Seen, *, seed: int) -> Report:
         rows=labelled.total,
         used=len(seen.lines),
         left_out=labelled.left_out,
-        made_with={"masker": masker_version(trial.config.pii_rules)},
+        made_with={"masker": trial.masker},
         figures=_figures(trial, seen, seed=seed),
         listings=(_by_type(seen), _by_token(seen), _hidden_as(seen)),
         confusion=_confusion(seen),

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from closeloop.domain.configuration import Configuration
 from closeloop.evaluation.labelled import Labelled
-from closeloop.ports import Condition, Progress
+from closeloop.ports import Condition, Progress, Recogniser
 from closeloop.runner import Runner
 from closeloop.stages import embed, enrich, refine, theme
 from closeloop.tables import BRONZE_FEEDBACK, ENRICHMENT, FEEDBACK, QUARANTINE, TIME, Table
@@ -60,6 +60,16 @@ class Trial:
     def embedder_name(self) -> str:
         """Name and version of the embedding model."""
         return self._runner.services.make_embedder().model_id
+
+    @property
+    def recogniser(self) -> Recogniser | None:
+        """The configured model that finds personal data beside the rules."""
+        return self._runner.services.make_recogniser()
+
+    @property
+    def masker(self) -> str:
+        """Version of the masker."""
+        return masker_version(self.config.pii_rules, self.recogniser)
 
     @property
     def token_key(self) -> bytes:
@@ -174,5 +184,5 @@ def made_with(trial: Trial) -> dict[str, str]:
     return {
         "embedder": trial.embedder_name,
         "taxonomy": trial.config.taxonomy.version,
-        "masker": masker_version(trial.config.pii_rules),
+        "masker": trial.masker,
     }

@@ -49,7 +49,7 @@ def onnx_folder(
     return OnnxEmbedder(
         load,
         model_id=_model_id(
-            folder, (pooling, tokens, prefix), version=_version(model, memory=memory)
+            folder, (pooling, tokens, prefix), version=model_version(model, memory=memory)
         ),
         dimensions=_dimensions(folder, node.shape),
         output=output,
@@ -90,7 +90,8 @@ def _dimensions(folder: Path, shape: Any) -> int:
     return stated
 
 
-def _version(model: Path, *, memory: Path | None) -> str:
+def model_version(model: Path, *, memory: Path | None) -> str:
+    """Return eight digits of the sha256 over a model's file and the weights beside it."""
     # Large models keep their weights beside the graph: model.onnx_data, model.onnx.data and so on.
     beside = sorted(p for p in model.parent.glob(f"{model.name}?*") if p.is_file())
     return remembered_sha256([model, *beside], memory=memory)[:8]

@@ -1,7 +1,8 @@
-"""Makes the embedder and the language model that a workspace's settings ask for."""
+"""Makes the embedder, the language model and the recogniser that a workspace's settings ask for."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from closeloop.errors import SettingsError, redact
@@ -12,7 +13,7 @@ from closeloop.models.openai_language_model import OpenAILanguageModel
 from closeloop.models.remote import RemoteModel, remote_embedder
 from closeloop.models.remote_writer import RemoteWriter, remote_language_model
 from closeloop.models.vector_cache import CachedEmbedder
-from closeloop.ports import Embedder
+from closeloop.ports import Embedder, Recogniser
 
 SERVED = ("azure_openai", "openai")
 KINDS = ("minilm", "onnx", *SERVED)
@@ -109,6 +110,56 @@ def make_language_model(
             hint=f"leave it out, or set writer.kind to one of {', '.join(SERVED)}",
         )
     return None
+
+
+def make_recogniser(
+    *,
+    kind: str,
+    folder: str | None,
+    spacy_model: str | None,
+    language: str,
+    labels: Mapping[str, str] | None,
+    min_score: float | None,
+    ask: str | None,
+    threads: int | None,
+    cache_folder: Path,
+) -> Recogniser:
+    """Return the model that finds personal data; it is loaded when first asked.
+
+    `kind` is "onnx" (a folder with a token classifier) or "presidio". Raises SettingsError for what
+    is missing or means nothing to the kind, ModelMissingError where files or packages are absent.
+    """
+    other = {"folder": folder} if kind == "presidio" else {"spacy_model": spacy_model}
+    for name in (name for name, value in other.items() if value is not None):
+        raise SettingsError(
+            f"closeloop.yaml: pii.model.{name} means nothing to pii.model.kind {kind}",
+            hint="leave it out, or set pii.model.kind to the one it belongs to (onnx, presidio)",
+        )
+    if kind == "presidio":
+        from closeloop.models import presidio_recogniser as presidio
+
+        return presidio.PresidioRecogniser(
+            spacy_model=spacy_model,
+            language=language,
+            entities=labels,
+            min_score=presidio.MIN_SCORE if min_score is None else min_score,
+            asked=ask or "numbers",
+        )
+    if folder is None:
+        raise SettingsError(
+            "closeloop.yaml: pii.model.kind is onnx, but pii.model.folder is not set",
+            hint="name a folder that holds model.onnx, tokenizer.json and config.json",
+        )
+    from closeloop.models import token_classifier as classifier
+
+    return classifier.TokenClassifier(
+        Path(folder).expanduser(),
+        labels=labels,
+        min_score=classifier.MIN_SCORE if min_score is None else min_score,
+        asked=ask or "names",
+        threads=threads,
+        memory=cache_folder / "hashed.json",
+    )
 
 
 def without_cache(embedder: Embedder) -> Embedder:

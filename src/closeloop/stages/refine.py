@@ -91,7 +91,8 @@ def _refine(context: StepContext, bronze: pa.Table, links: DuplicateLinks) -> in
     asked = bronze.drop_columns(["payload"])
     if faults.null_count < len(faults):
         asked = asked.filter(usable)
-    refined = context.map_batches(RowRefiner(context.config, context.token_key), asked)
+    refiner = RowRefiner(context.config, context.token_key, context.recogniser)
+    refined = context.map_batches(refiner, asked)
     del asked
     positions = np.flatnonzero(usable.to_numpy(zero_copy_only=False))
     late_faults = refined["fault"].combine_chunks()

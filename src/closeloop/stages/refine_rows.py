@@ -13,6 +13,7 @@ import xxhash
 
 from closeloop.domain.configuration import Configuration
 from closeloop.domain.feedback import QuarantineReason, SourceProfile
+from closeloop.ports import Recogniser
 from closeloop.tables import SEGMENTS
 from closeloop.text.clean import clean
 from closeloop.text.entities import NameFinder, entities_of
@@ -42,10 +43,11 @@ class RowRefiner:
 
     config: Configuration
     key: bytes
+    recogniser: Recogniser | None = None
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return one row for each row, in order."""
-        masker = Masker.of(key=self.key, own=self.config.pii_rules)
+        masker = Masker.of(key=self.key, own=self.config.pii_rules, recogniser=self.recogniser)
         product = normalise_each(pc.fill_null(batch["product"], ""), self.config.product_id)
         cleaned = clean(batch["text"])
         masked = masker.mask_all(cleaned, known=known_values(batch, cleaned))

@@ -13,7 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from closeloop.domain.configuration import PiiRule
-from closeloop.errors import SettingsError, redact
+from closeloop.errors import RecogniserFaultError, SettingsError, redact
+from closeloop.ports import Recognised, Recogniser
+from closeloop.text.likely_names import likely
 from closeloop.text.pii_rules import DIGIT, GUARDS, MASKER_VERSION, RULES, Rule
 from closeloop.text.tokens import ascii_digits, joinable_token
 
@@ -25,6 +27,10 @@ _FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeErr
 # A second, independent look over what was let through: none of these may be left in a text.
 _RESIDUE = r"[0-9A-Za-z._%+\-]@[0-9A-Za-z\-]+\.[A-Za-z]{2,}"
 
+BY_MODEL = "model"
+"""Stands as the rule of a stretch that a model found."""
+ASKED_TOGETHER = 512
+"""Texts that a model is asked of at a time; one that fails is found among them."""
 _FOREIGN_DIGIT = r"[^\P{Nd}0-9]"
 _TOKEN_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,30}")
 _OWN_TOKENS = frozenset(rule.token for rule in RULES)
@@ -84,12 +90,13 @@ def custom_rule(rule: PiiRule) -> Rule:
     return Rule(rule.name, token, pattern, look=None, joinable=rule.joinable)
 
 
-def masker_version(rules: Sequence[PiiRule] = ()) -> str:
-    """Return the version that is stored with a text: the table's, and a hash of own rules."""
+def masker_version(rules: Sequence[PiiRule] = (), recogniser: Recogniser | None = None) -> str:
+    """Return the version stored with a text: the table's, a hash of own rules, the model's."""
+    model = "" if recogniser is None else f" with {recogniser.version}"
     if not rules:
-        return MASKER_VERSION
+        return MASKER_VERSION + model
     own = "\x1e".join(f"{r.name}\x1f{r.pattern}\x1f{r.token}\x1f{r.joinable}" for r in rules)
-    return f"{MASKER_VERSION}+{hashlib.blake2b(own.encode(), digest_size=4).hexdigest()}"
+    return f"{MASKER_VERSION}+{hashlib.blake2b(own.encode(), digest_size=4).hexdigest()}{model}"
 
 
 @dataclass(frozen=True)
@@ -98,26 +105,35 @@ class Masker:
 
     `key` is the workspace's secret key; the same value gets the same token under it, in every
     batch. Texts that hold the literal form of a token ("<ORDER:…>") lose its brackets, so that
-    nobody can forge one.
+    nobody can forge one. A `recogniser` is asked after the rules, of texts that look as if they
+    held what it finds; what it fails on goes nowhere.
     """
 
     key: bytes
     rules: tuple[Rule, ...] = RULES
     version: str = MASKER_VERSION
+    recogniser: Recogniser | None = None
     _forged: re.Pattern[str] = field(init=False, repr=False)
     _forged_look: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Prepare what finds forged tokens."""
-        names = "|".join(sorted({rule.token for rule in self.rules} | _OWN_TOKENS))
+        more = frozenset() if self.recogniser is None else self.recogniser.tokens
+        names = "|".join(sorted({rule.token for rule in self.rules} | _OWN_TOKENS | more))
         object.__setattr__(self, "_forged_look", f"<(?:{names})[>:]")
         object.__setattr__(self, "_forged", re.compile(rf"<({names})(:[0-9A-Fa-f]*)?>"))
 
     @classmethod
-    def of(cls, *, key: bytes, own: Sequence[PiiRule] = ()) -> Masker:
-        """Return the masker of a workspace: its own rules first, then the table."""
-        rules = (*(custom_rule(rule) for rule in own), *RULES)
-        return cls(key=key, rules=rules, version=masker_version(own))
+    def of(
+        cls, *, key: bytes, own: Sequence[PiiRule] = (), recogniser: Recogniser | None = None
+    ) -> Masker:
+        """Return the masker of a workspace: its own rules first, the table, then its model."""
+        return cls(
+            key=key,
+            rules=(*(custom_rule(rule) for rule in own), *RULES),
+            version=masker_version(own, recogniser),
+            recogniser=recogniser,
+        )
 
     def look(self, texts: pa.Array) -> npt.NDArray[np.bool_]:
         """Return which rules could find something, [texts, rules + 1]; the last is forged tokens."""
@@ -153,11 +169,12 @@ class Masker:
         *,
         known: Sequence[tuple[str, str]] = (),
         rules: Iterable[int] | None = None,
+        recognised: Sequence[Recognised] = (),
     ) -> list[Span]:
         """Return what is to be masked, in order, without overlaps.
 
         `known` are values that the row itself names as (token, value), such as its order number;
-        `rules` the positions of the rules to ask (all by default).
+        `rules` the positions of the rules to ask (all by default), `recognised` what a model found.
         """
         text = ascii_digits(text)
         found: list[Span] = []
@@ -175,6 +192,10 @@ class Masker:
                     if any(start < g_end and g_start < end for g_start, g_end in guards):
                         continue
                 _claim(found, Span(start, end, self._token(rule, text[start:end]), rule.name))
+        for stretch in recognised:
+            guards = _guards(text) if guards is None else guards
+            if not any(_holds(guard, stretch) for guard in guards):
+                _claim(found, Span(stretch.start, stretch.end, f"<{stretch.token}>", BY_MODEL))
         return sorted(found, key=lambda span: span.start)
 
     def mask(
@@ -183,11 +204,12 @@ class Masker:
         *,
         known: Sequence[tuple[str, str]] = (),
         rules: Iterable[int] | None = None,
+        recognised: Sequence[Recognised] = (),
     ) -> str:
         """Return the text with its personal data replaced by tokens; arguments as of find."""
         pieces: list[str] = []
         position = 0
-        for span in self.find(text, known=known, rules=rules):
+        for span in self.find(text, known=known, rules=rules, recognised=recognised):
             pieces += (text[position : span.start], span.token)
             position = span.end
         return "".join((*pieces, text[position:]))
@@ -197,24 +219,31 @@ class Masker:
     ) -> Masked:
         """Mask cleaned texts; `known` are values that rows (by position) themselves name.
 
-        Fails closed: where a rule failed, or an e-mail address is left, the text is null and the
-        fault is named.
+        Fails closed: where a rule or the model failed, or an e-mail address is left, the text is
+        null and the fault is named.
         """
         known = known or {}
         asked: dict[int, list[int]] = {row: [] for row in known}
         for position, found in enumerate(self._looked(texts)):
             for row in found.tolist():
                 asked.setdefault(row, []).append(position)
-        rows = np.array(sorted(asked), dtype=np.int64)
+        recognised, faults = self._recognised(texts)
+        rows = np.array(sorted({*asked, *recognised, *faults}), dtype=np.int64)
         picked = np.zeros(len(texts), dtype=np.bool_)
         picked[rows] = True
         rewritten: list[str | None] = []
-        faults: dict[int, str] = {}
         for row, text in zip(rows.tolist(), texts.take(pa.array(rows)).to_pylist(), strict=True):
+            if text is None or row in faults:
+                rewritten.append(None)
+                continue
             try:
-                rules = asked[row]
                 rewritten.append(
-                    None if text is None else self.mask(text, known=known.get(row, ()), rules=rules)
+                    self.mask(
+                        text,
+                        known=known.get(row, ()),
+                        rules=asked.get(row, ()),
+                        recognised=recognised.get(row, ()),
+                    )
                 )
             except _FAULTS as fault:
                 rewritten.append(None)
@@ -229,6 +258,42 @@ class Masker:
             faults |= {int(row): "an address is left after masking" for row in left}
         return Masked(texts=masked, faults=faults, rewritten=len(rows))
 
+    def recognised_in(self, texts: Sequence[str]) -> list[list[Recognised]]:
+        """Return what the model finds in each text; nothing where there is none or it isn't asked."""
+        found, _ = self._recognised(pa.array(texts, pa.string()))
+        return [found.get(row, []) for row in range(len(texts))]
+
+    def _recognised(self, texts: pa.Array) -> tuple[dict[int, list[Recognised]], dict[int, str]]:
+        """Return what the model found and where it failed, by row."""
+        faults: dict[int, str] = {}
+        if self.recogniser is None:
+            return {}, faults
+        rows = likely(texts, asked=self.recogniser.asked)
+        found: dict[int, list[Recognised]] = {}
+        for start in range(0, len(rows), ASKED_TOGETHER):
+            part = rows[start : start + ASKED_TOGETHER]
+            given = texts.take(pa.array(part)).to_pylist()
+            try:
+                answers = _checked(self.recogniser.recognise(given), given)
+            except (RecogniserFaultError, *_FAULTS):
+                answers = self._one_by_one(part, given, faults)
+            found |= {row: a for row, a in zip(part.tolist(), answers, strict=True) if a}
+        return found, faults
+
+    def _one_by_one(
+        self, rows: npt.NDArray[np.int64], texts: Sequence[str], faults: dict[int, str]
+    ) -> list[list[Recognised]]:
+        """Ask of each text alone, so that only those that the model fails on are held back."""
+        assert self.recogniser is not None
+        answers: list[list[Recognised]] = []
+        for row, text in zip(rows.tolist(), texts, strict=True):
+            try:
+                answers += _checked(self.recogniser.recognise([text]), [text])
+            except (RecogniserFaultError, *_FAULTS) as fault:
+                answers.append([])
+                faults[row] = f"the model that masks failed with {type(fault).__name__}"
+        return answers
+
     def _token(self, rule: Rule, value: str) -> str:
         if not rule.joinable:
             return f"<{rule.token}>"
@@ -242,6 +307,23 @@ class Masker:
 def _matches(texts: pa.Array, pattern: str) -> npt.NDArray[np.bool_]:
     found = pc.fill_null(pc.match_substring_regex(texts, pattern), False)
     return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+
+def _checked(answers: list[list[Recognised]], texts: Sequence[str]) -> list[list[Recognised]]:
+    """Return a model's answers. Raises ValueError where they are not about these texts."""
+    inside = len(answers) == len(texts) and all(
+        0 <= found.start < found.end <= len(text)
+        for answer, text in zip(answers, texts, strict=True)
+        for found in answer
+    )
+    if not inside:
+        raise ValueError("the model's stretches are not inside its texts")
+    return answers
+
+
+def _holds(guard: tuple[int, int], stretch: Recognised) -> bool:
+    """Whether a price, date, version or error code is all that a model found."""
+    return guard[0] <= stretch.start and stretch.end <= guard[1]
 
 
 def _narrowed(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from closeloop.stats.themes import Frame
 from closeloop.testing.example_workspace import example_workspace
 from closeloop.testing.openai_server import KEY, FakeOpenAI
 from tests.unit.cli.commands import command, told
-from tests.unit.models.tiny_onnx import tiny_folder
+from tests.unit.models.tiny_onnx import tiny_classifier, tiny_folder
 
 
 @pytest.fixture
@@ -109,3 +111,24 @@ def test_models_shows_a_folder_and_which_themes_will_move(tmp_path: Path) -> Non
     assert line["current"]
     assert line["moved"].endswith("a -> b")
     assert "moved" in command(tmp_path / "shop", "models").output
+
+
+def test_doctor_shows_the_masker_and_its_model(tmp_path: Path) -> None:
+    def masking() -> dict[str, Any]:
+        findings = json.loads(command(tmp_path, "doctor", "--json").output)
+        return next(f for f in findings if f["check"] == "masking")
+
+    names, settings = tmp_path / "names", tmp_path / "closeloop.yaml"
+    tiny_classifier(names, words={"asha": "B-PER"}, labels=("O", "B-PER"))
+    _configure(tmp_path, f"{{kind: onnx, folder: '{tiny_folder(tmp_path / 'model')}'}}")
+    assert "rules, no model" in masking()["detail"]
+    written = settings.read_text(encoding="utf-8")
+    settings.write_text(f"{written}pii: {{model: {{kind: onnx, folder: '{names}'}}}}\n")
+    found = masking()
+    assert found["ok"], found
+    assert "names/onnx@" in found["detail"]
+    assert "masks NAME" in found["detail"]
+    (names / "config.json").unlink()
+    broken = masking()
+    assert not broken["ok"]
+    assert "config.json" in broken["detail"]

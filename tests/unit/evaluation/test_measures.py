@@ -18,6 +18,7 @@ from closeloop.evaluation.sentiment import evaluate_sentiment
 from closeloop.evaluation.taxonomy import evaluate_taxonomy
 from closeloop.evaluation.themes import evaluate_themes
 from closeloop.testing.configuration import example_configuration
+from closeloop.testing.recognisers import WordRecogniser
 from tests.unit.evaluation.trials import jsonl, labelled, memory_runner, read
 
 TOPICS = {
@@ -327,6 +328,16 @@ def test_a_workspace_s_own_masking_rules_count(tmp_path: Path) -> None:
         recall.append(report.figure("recall, covered").value)
     assert recall[1] == 1.0
     assert report.predictions.to_pylist()[0]["tokens"] == ["MEMBER_ID"]
+
+
+def test_the_configured_model_is_measured_with_the_rules(tmp_path: Path) -> None:
+    text = "Asha Rao: call me on 98765 43212, Bert did not"
+    rows = [(text, spans(text, ("Asha Rao", "PERSON"), ("98765 43212", "PHONE")))]
+    with memory_runner(recogniser=WordRecogniser(["Asha Rao", "Bert"])) as runner:
+        report = evaluate_pii(runner, labelled(tmp_path, rows), seed=7)
+    assert report.figure("recall, covered").value == 1.0
+    assert report.figure("false masks").value == 1
+    assert report.made_with["masker"].endswith("with words-Asha Rao-Bert")
 
 
 def test_nested_marks_do_not_make_a_mask_false(tmp_path: Path) -> None:

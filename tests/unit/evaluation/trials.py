@@ -12,6 +12,7 @@ from closeloop.domain.configuration import Configuration
 from closeloop.engines.memory import MemoryEngine
 from closeloop.evaluation.labelled import Columns, Labelled, read_labelled
 from closeloop.models.deterministic_writer import DeterministicWriter
+from closeloop.ports import Recogniser
 from closeloop.runner import Runner
 from closeloop.step import StepServices
 from closeloop.store.database import Database
@@ -24,7 +25,9 @@ from closeloop.testing.progress import SilentProgress
 
 
 @contextmanager
-def memory_runner(config: Configuration | None = None) -> Iterator[Runner]:
+def memory_runner(
+    config: Configuration | None = None, *, recogniser: Recogniser | None = None
+) -> Iterator[Runner]:
     """Yield a runner over empty tables."""
     embedder = HashedWordEmbedder()
     database = Database("sqlite://")
@@ -37,6 +40,7 @@ def memory_runner(config: Configuration | None = None) -> Iterator[Runner]:
                 writer=DeterministicWriter(),
                 token_key=bytes(32),
                 progress=SilentProgress(),
+                make_recogniser=lambda: recogniser,
             ),
             ledger=MemoryLedger(database),
             clock=FixedClock(AT),

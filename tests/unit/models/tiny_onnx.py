@@ -80,13 +80,17 @@ def _tokenizer(words: list[str], *, special: bool) -> Tokenizer:
 
 
 def _model(
-    table: npt.NDArray[np.float32], output: str, token_types: bool, width: int | str
+    table: npt.NDArray[np.float32],
+    output: str,
+    token_types: bool,
+    width: int | str,
+    dimensions: int = DIMENSIONS,
 ) -> bytes:
     pooled = output == "sentence_embedding"
     nodes = [_node("Gather", ["table", "input_ids"], ["looked" if pooled else "found"])]
     # Compress keeps all here; its length is not inferred, as with many exports.
     unknown = "Identity" if isinstance(width, int) else "Compress"
-    tensors = [_tensor("table", table), _tensor("all", np.ones(DIMENSIONS, np.bool_))]
+    tensors = [_tensor("table", table), _tensor("all", np.ones(dimensions, np.bool_))]
     if not pooled:
         more = {} if unknown == "Identity" else {"axis": 2}
         inputs = ["found"] if unknown == "Identity" else ["found", "all"]
@@ -164,3 +168,30 @@ def _varint(value: int) -> bytes:
         data.append(low | (128 if value else 0))
         if not value:
             return bytes(data)
+
+
+def tiny_classifier(
+    folder: Path, *, words: dict[str, str], labels: tuple[str, ...], splits: tuple[str, ...] = ()
+) -> Path:
+    """Write a token classifier that gives each known word its label, all others the first label.
+
+    A word of `splits` is two tokens ("as", "##ha"); each piece looks up its own label in `words`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    pieces = [piece for word in splits for piece in (word[:2], "##" + word[2:])]
+    known = list(dict.fromkeys([*SPECIAL, *words, *pieces]))
+    table = np.zeros((len(known), len(labels)), dtype=np.float32)
+    for row, word in enumerate(known):
+        table[row, labels.index(words.get(word, labels[0]))] = 8.0
+    (folder / "model.onnx").write_bytes(_model(table, "logits", False, len(labels), len(labels)))
+    vocabulary = {word: number for number, word in enumerate(known)}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)]
+    )
+    tokenizer.save(str(folder / "tokenizer.json"))
+    named = {str(number): label for number, label in enumerate(labels)}
+    (folder / "config.json").write_text(json.dumps({"id2label": named}))
+    return folder

@@ -27,6 +27,7 @@ from closeloop.testing.configuration import example_configuration
 from closeloop.testing.context import TEST_KEY, InMemoryContext
 from closeloop.testing.example_workspace import FixedClock
 from closeloop.testing.progress import SilentProgress
+from closeloop.testing.recognisers import WordRecogniser
 from closeloop.text import duplicate_memory
 from closeloop.text.duplicate_memory import outdated
 from closeloop.text.duplicates import DuplicateMemory
@@ -137,6 +138,16 @@ def test_a_row_whose_masking_fails_goes_nowhere_until_it_can_be_masked() -> None
     assert refine.retry_quarantine(context) == 1
     context.next_pass()
     assert [r["text"] for r in _silver(context)] == ["write to <LONG_ADDRESS>"]
+
+
+def test_a_model_masks_names_and_is_part_of_the_masker_s_version() -> None:
+    context = InMemoryContext(recogniser=WordRecogniser(["Ravindra"], fails_on="boom"))
+    _deliver(context, _row("1", "then Ravindra called"), _row("2", "boom"))
+    (row,) = _silver(context)
+    assert row["text"] == "then <NAME> called"
+    assert row["masker"].endswith(" with words-Ravindra")
+    (held,) = context.rows(QUARANTINE).to_pylist()
+    assert (held["reason"], "boom" in held["detail"]) == ("masking_failed", False)
 
 
 def test_edits_become_revisions_in_the_order_of_their_update_times() -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from collections.abc import Sequence
 
 import pyarrow as pa
 import pytest
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 
 from closeloop.domain.configuration import PiiRule
 from closeloop.errors import SettingsError
+from closeloop.ports import Recognised
+from closeloop.testing.recognisers import WordRecogniser
 from closeloop.text.clean import clean_text
 from closeloop.text.pii import Masker, masker_version
 from closeloop.text.pii_rules import RULES, Rule
@@ -190,3 +193,69 @@ def test_masking_a_batch_equals_masking_each_text_by_all_rules(text: str) -> Non
 def test_any_text_is_masked_without_an_error(text: str) -> None:
     masked = MASKER.mask_all(pa.array([text], pa.string()))
     assert not any("failed" in fault for fault in masked.faults.values())
+
+
+def _with(recogniser: WordRecogniser) -> Masker:
+    return Masker.of(key=KEY, recogniser=recogniser)
+
+
+def test_a_model_masks_what_rules_leave_and_rules_come_first() -> None:
+    masker = _with(WordRecogniser(["Asha Rao", "jane@example.com now", "Ravi"]))
+    masked = masker.mask_all(pa.array(["so Asha Rao said", "mail jane@example.com now", None]))
+    assert masked.texts.to_pylist() == ["so <NAME> said", "mail <EMAIL>", None]
+    assert masker.version.startswith(f"{masker_version()} with words-")
+
+
+def test_prices_dates_and_versions_stay_whatever_a_model_says() -> None:
+    masker = _with(WordRecogniser(["500", "2.8.5", "Asha"]))
+    texts = ["paid Rs 500 to Asha", "since version 2.8.5"]
+    assert masker.mask_all(pa.array(texts)).texts.to_pylist() == ["paid Rs 500 to <NAME>", texts[1]]
+
+
+def test_where_the_model_fails_only_that_text_goes_nowhere() -> None:
+    masker = _with(WordRecogniser(["Asha"], fails_on="boom"))
+    masked = masker.mask_all(pa.array(["Asha one", "boom Asha", "two"]))
+    assert masked.texts.to_pylist() == ["<NAME> one", None, "two"]
+    assert list(masked.faults) == [1]
+    assert "RecogniserFaultError" in masked.faults[1]
+
+
+def test_an_answer_outside_its_text_is_a_fault() -> None:
+    class Wrong(WordRecogniser):
+        def recognise(self, texts: Sequence[str]) -> list[list[Recognised]]:
+            return [[Recognised(0, len(text) + 1, "NAME")] for text in texts]
+
+    masked = _with(Wrong([])).mask_all(pa.array(["fine"]))
+    assert masked.texts.to_pylist() == [None]
+
+
+def test_a_token_of_the_model_cannot_be_forged() -> None:
+    masker = _with(WordRecogniser([], token="PLACE"))
+    assert masker.mask("a <PLACE> b") == "a (place) b"
+
+
+@pytest.mark.parametrize(
+    ("asked", "texts"),
+    [
+        ("names", ["then Ravindra called", "Regards\nravi", "mr ravi"]),
+        ("numbers", ["then Ravindra called", "Regards\nravi", "mr ravi", "it is 987654"]),
+        ("all", None),
+    ],
+)
+def test_a_model_is_asked_of_likely_texts_only(asked: str, texts: list[str] | None) -> None:
+    given = [
+        "then Ravindra called", "Regards\nravi", "mr ravi", "it is 987654", "Great app", "use Paytm",
+        "Very Nice App For Payment", "ok. Good", "slow after UPI failed",
+    ]  # fmt: skip
+    model = WordRecogniser([], asked=asked)
+    _with(model).mask_all(pa.array(given))
+    assert model.seen == (given if texts is None else texts)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.text(alphabet="Asha Ravi@12.", max_size=20).map(clean_text), max_size=6))
+def test_with_a_model_a_batch_gives_what_each_text_alone_gives(texts: list[str]) -> None:
+    masker = _with(WordRecogniser(["Asha", "avi"], asked="names"))
+    together = masker.mask_all(pa.array(texts, pa.string())).texts.to_pylist()
+    alone = [masker.mask_all(pa.array([t], pa.string())).texts.to_pylist()[0] for t in texts]
+    assert together == alone
