@@ -39,7 +39,9 @@ def theme_models(workspace: Workspace, *, model_id: str) -> list[ThemeModel]:
         }
     found = []
     for product, row in sorted(newest.items()):
-        memory = ThemeMemory.from_bytes(bytes(row["blob"]))
+        memory = ThemeMemory.held(bytes(row["blob"]))
+        if memory is None:
+            continue
         current = memory.model_id == model_id
         moved = moves.get(product, "")
         found.append(ThemeModel(product, len(memory.ids), memory.model_id, current, moved))

@@ -111,7 +111,7 @@ def fit_head(
     Every fifth text is held back for Platt's scaling.
     """
     held = np.arange(len(negative)) % 5 == 4
-    features = _features(words)
+    features = word_features(words)
     one = fit_binary(features[~held], negative[~held], l2=1.0)
     two = fit_binary(vectors[~held].astype(np.float64), negative[~held], l2=1.0)
     mean = _mean(one.scores(features[held])[:, 0], two.scores(vectors[held])[:, 0])
@@ -145,7 +145,8 @@ def negative_probability(
     return alone, alone, head.name
 
 
-def _features(words: Words) -> sparse.csr_matrix:
+def word_features(words: Words) -> sparse.csr_matrix:
+    """Return the hashed words and pairs of each text, texts of any length alike long [texts, BUCKETS]."""
     rows, buckets = words.buckets(BUCKETS)
     table = sparse.csr_matrix(
         (np.ones(len(rows), np.float32), (rows, buckets)), shape=(words.texts, BUCKETS)
@@ -160,7 +161,7 @@ def _mean(first: Floats, second: Floats) -> Floats:
 
 
 def _mean_log_odds(one: Logistic, two: Logistic, words: Words, vectors: Vectors) -> Floats:
-    return _mean(one.scores(_features(words))[:, 0], two.scores(vectors)[:, 0])
+    return _mean(one.scores(word_features(words))[:, 0], two.scores(vectors)[:, 0])
 
 
 def _head(values: npt.NDArray[np.float32]) -> Logistic:

@@ -21,6 +21,8 @@ MAX_WAITING = 512
 many are remembered that lie at the edge of their theme."""
 MAX_THEMES = 600
 """A product's themes; beyond that waiting texts found no more."""
+FORMAT = 1
+"""Grows when the stored memory changes its meaning; one of another format is made anew."""
 MAX_WORDS = 3_000
 MAX_PROPOSED = 2_000
 
@@ -156,6 +158,7 @@ class ThemeMemory:
         novel = self.novel or nothing_waits(self.sums.shape[1])
         np.savez(
             file,
+            format=np.array(FORMAT),
             centre=self.frame.centre,
             numbers=np.array([self.frame.mu, self.frame.sd]),
             flags=np.array([self.looked_at, self.stale, self.background.texts], np.int64),
@@ -176,6 +179,17 @@ class ThemeMemory:
             word_counts=np.array(list(self.background.counts.values()), np.int32),
         )
         return file.getvalue()
+
+    @staticmethod
+    def held(blob: bytes | None) -> ThemeMemory | None:
+        """Return the memory, None for nothing or one of another format: it is then made anew."""
+        if not blob:
+            return None
+        with np.load(io.BytesIO(blob), allow_pickle=False) as held:
+            # One without a number is of the first format.
+            if "format" in held and int(held["format"]) != FORMAT:
+                return None
+        return ThemeMemory.from_bytes(blob)
 
     @staticmethod
     def from_bytes(blob: bytes) -> ThemeMemory:

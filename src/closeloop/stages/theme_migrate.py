@@ -37,9 +37,12 @@ def migrate_themes(context: StepContext) -> None:
     moved = 0
     for product in products_of(context):
         blob = context.state(MEMORY, scope=product)
-        if blob is None or model_of(blob) == model_id:
+        # Of an unchanged model nothing more is read.
+        if not blob or model_of(blob) == model_id:
             continue
-        memory = ThemeMemory.from_bytes(blob)
+        memory = ThemeMemory.held(blob)
+        if memory is None:
+            continue
         old, texts = memory.model_id, _move(context, product, memory)
         context.put_state(MEMORY, memory.to_bytes(), scope=product)
         context.ops.audit(

@@ -25,7 +25,7 @@ def recall(context: StepContext, book: ThemeBook) -> ThemeMemory | None:
     with texts embedded by the configured model take new texts.
     """
     blob = context.state(MEMORY, scope=book.product)
-    memory = None if blob is None else ThemeMemory.from_bytes(blob)
+    memory = ThemeMemory.held(blob)
     same = memory is not None and memory.model_id == context.embedder.model_id
     if memory is not None and same and not memory.stale:
         return memory
@@ -51,7 +51,12 @@ def forget(context: StepContext, feedback_ids: Iterable[str]) -> int:
         blob = context.state(MEMORY, scope=scope)
         if blob is None:
             continue
-        memory = ThemeMemory.from_bytes(blob)
+        memory = ThemeMemory.held(blob)
+        if memory is None:
+            # What this release can't read may hold them: the next pass makes it anew.
+            context.put_state(MEMORY, b"", scope=scope)
+            written += 1
+            continue
         kept = np.array([i not in gone for i in memory.waiting.ids], np.bool_)
         memory.waiting = memory.waiting.take(kept)
         if memory.novel is not None:

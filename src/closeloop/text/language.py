@@ -22,6 +22,7 @@ from closeloop.text.scripts import (
     LATIN,
     NON_LATIN,
     SHARED_SCRIPTS,
+    is_noise,
     main_script,
     script_counts,
 )
@@ -45,6 +46,7 @@ _LONGEST = 600
 _TOKEN = re.compile(r"<[A-Z_]+(?::[0-9a-f]+)?>")
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 _ASCII_WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")
+_FOREIGN = re.compile("[\u0370-\u1dff\u1f00-\u1fff\u3040-\ud7af]+")
 _STRETCHED = re.compile(r"([^\W\d_])\1\1+")
 
 
@@ -116,6 +118,8 @@ def _prepared(text: str) -> tuple[Answer | None, str, int]:
         answer = _by_script(text)
         if answer is None or answer.words >= 0:
             return answer, text.replace("\n", " ").lower(), -1
+        # A few words of another script would be words that the lexicon does not know.
+        text = _FOREIGN.sub(" ", text)
     words = _words(text.lower())
     if not words:
         return _NOTHING, "", 0
@@ -135,7 +139,7 @@ _LATIN_TEXT = Answer(UNKNOWN, 0.0, -1, gated=False)
 def _by_script(text: str) -> Answer | None:
     """Return the language of a script, None where the model has to tell, _LATIN_TEXT if Latin."""
     script = main_script(text)
-    if script is None:
+    if script is None or (script != LATIN and is_noise(text)):
         return _NOTHING
     if script == LATIN:
         return _LATIN_TEXT

@@ -44,6 +44,11 @@ _BLOCKS: tuple[tuple[int, int, str], ...] = (
 )
 NON_LATIN = re.compile("[\u0370-\u1dff\u1f00-\u1fff\u3040-\ud7af]")
 """Finds a text that could be of another script; emoji and quotation marks are none."""
+# Consonants of the Indic blocks lie at the same places in each.
+_CONSONANTS = [f"[{chr(start + 0x15)}-{chr(start + 0x39)}]" for start in range(0x900, 0xD80, 0x80)]
+_MIXED = re.compile(r"[A-Za-z0-9][\u0900-\u0dff]|[\u0900-\u0dff][A-Za-z0-9]|([\u0900-\u0dff])\1{3}")
+_BARE = re.compile("|".join(f"{letters}{{7}}" for letters in _CONSONANTS))
+_BARE_ALONE = re.compile("|".join(f"{letters}{{4}}" for letters in _CONSONANTS))
 _STARTS = [start for start, _, _ in _BLOCKS]
 
 # Scripts that stand for one language, or mostly for one; the others are told by the model.
@@ -98,6 +103,27 @@ def script_counts(text: str) -> dict[str, int]:
             name = _BLOCKS[position][2]
             counts[name] = counts.get(name, 0) + 1
     return counts
+
+
+def is_noise(text: str) -> bool:
+    """Whether most letters beyond Latin stand in words that nobody writes: keys hit at random.
+
+    Such a word has letters of Latin or digits on either side, begins with a vowel sign, has one
+    letter four times on end, or seven letters of an Indic script without any sign (four, in a text
+    of one or two words).
+    """
+    words = [
+        (word, sum(ord(c) >= 0x370 and category(c)[0] in "LM" for c in word))
+        for word in text.split()
+    ]
+    words = [(word, letters) for word, letters in words if letters]
+    bare = _BARE if len(words) > 2 else _BARE_ALONE
+    noise = sum(
+        letters
+        for word, letters in words
+        if _MIXED.search(word) or category(word[0])[0] == "M" or bare.search(word)
+    )
+    return 2 * noise > sum(letters for _, letters in words)
 
 
 def main_script(text: str, *, least: int = 3) -> str | None:

@@ -47,7 +47,9 @@ RULES = (
     UrgencyRule(
         "legal threat",
         r"\b(lawyer|attorney|legal (action|notice)|court|sue|lawsuit|consumer (court|forum)|police|"
-        r"fir|cyber ?(cell|crime)|ombudsman|rbi|regulator|avocat|tribunal|plainte)\b",
+        r"cyber ?(cell|crime)|ombudsman|rbi|regulator|avocat|tribunal|plainte)\b"
+        # "fir" alone is romanised Hindi for "then".
+        r"|\b(an|file|filed|filing|lodge|lodged|the) fir\b|\bfir (against|number|has been|filed|lodged)\b",
         0.6,
     ),
     UrgencyRule(
@@ -58,13 +60,15 @@ RULES = (
     ),
     UrgencyRule(
         "safety",
-        r"\b(injur(ed|y|ies)|burn(ed|t|s|ing)? (my|me|skin|finger|hand)|caught fire|on fire|"
-        r"explod(ed|es|ing)|electric shock|hospital|ambulance|allergic|poison\w*|suicid\w*|"
-        r"kill (myself|me)|bleeding|insulin|overdose|choking)\b",
+        r"\b(injured|injuries|(an|my|serious|severe|bodily|head|hand|eye) injury|"
+        r"burn(ed|t|s|ing)? (me|(my |the |his |her )?(skin|fingers?|hands?|arms?|legs?|face|mouth|child|"
+        r"son|daughter))|caught fire|on fire|explod(ed|es|ing)|electric shock|hospital|ambulance|"
+        r"allergic|poison\w*|suicid\w*|kill (myself|me)|(is|was|started|kept|still) bleeding|insulin|"
+        r"overdose|choking)\b",
         0.9,
     ),
 )
-VERSION = "rules-1"
+VERSION = "rules-2"
 
 
 def urgency_of(

@@ -1,16 +1,20 @@
 """Complaints fall into themes that keep their ids; people's corrections stick."""
 
+import io
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from closeloop.domain.review import CorrectionKind, Label, LabelKind, ThemeCorrection
 from closeloop.stages import embed, theme
-from closeloop.stages.theme_memory import ThemeMemory
+from closeloop.stages.theme_memory import FORMAT, MAX_WAITING, ThemeMemory, Waiting
 from closeloop.stages.theme_recall import MEMORY, forget
 from closeloop.tables import ASSIGNMENT, ENRICHMENT, FEEDBACK, THEME
 from closeloop.testing.configuration import example_configuration
@@ -284,6 +288,65 @@ def test_memory_that_is_lost_is_rebuilt_from_the_tables() -> None:
     rebuilt = ThemeMemory.from_bytes(context.state(MEMORY, scope="wallet") or b"")
     assert rebuilt.sizes.sum() == kept.sizes.sum(), "one was erased, one is new"
     assert rebuilt.frame.mu == kept.frame.mu
+
+
+def test_a_memory_of_another_format_is_made_anew_and_forgotten_on_request() -> None:
+    context = _context()
+    _feed(context, _mixed(20))
+    themes = set(_themes(context))
+    held = dict(np.load(io.BytesIO(context.state(MEMORY, scope="wallet") or b"")))
+    assert int(held["format"]) == FORMAT
+    other = io.BytesIO()
+    np.savez(other, **{**held, "format": np.array(FORMAT + 1)})
+    context.put_state(MEMORY, other.getvalue(), scope="wallet")
+    _feed(_later(context, hours=1), [SUBJECTS["pay"]], start=900)
+    assert set(_themes(context)) == themes
+    assert _assigned(context)["f00900"]["theme_id"] in themes
+    assert ThemeMemory.held(context.state(MEMORY, scope="wallet")) is not None
+    context.put_state(MEMORY, other.getvalue(), scope="wallet")
+    assert forget(context.as_step("erase"), ["f00000"]) == 1
+    assert context.state(MEMORY, scope="wallet") == b""
+
+
+@pytest.mark.slow
+@settings(max_examples=12, deadline=None)
+@given(st.sets(st.integers(1, 23), max_size=5))
+def test_however_later_texts_are_cut_into_batches_each_finds_the_same_theme(
+    cuts: set[int],
+) -> None:
+    later = _mixed(8, seed=5)
+    found = []
+    for ends in ([len(later)], [*sorted(cuts), len(later)]):
+        context, start = _context(), 0
+        _feed(context, _mixed(20))
+        for end in ends:
+            _feed(_later(context, hours=1), later[start:end], start=500 + start)
+            start = end
+        found.append({i: row["theme_id"] for i, row in _assigned(context).items()})
+    assert found[0] == found[1]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, 400), max_size=6))
+def test_the_texts_that_are_remembered_are_bounded(arrivals: list[int]) -> None:
+    memory = ThemeMemory.held(_stored_memory())
+    assert memory is not None
+    for count in arrivals:
+        ids = np.array([f"{i:032x}" for i in range(count)], object)
+        numbers = np.arange(count)
+        vectors = np.zeros((count, memory.sums.shape[1]), np.float32)
+        memory.note_novel(Waiting(ids, numbers, numbers, vectors), [""] * count)
+    assert memory.novel is not None or not arrivals
+    kept = min(sum(arrivals), MAX_WAITING)
+    assert len(memory.novel_of) == kept
+    assert memory.novel is None or len(memory.novel.ids) == kept
+
+
+@cache
+def _stored_memory() -> bytes:
+    context = _context()
+    _feed(context, _mixed(20))
+    return context.state(MEMORY, scope="wallet") or b""
 
 
 def test_erased_texts_wait_no_longer() -> None:

@@ -1,8 +1,13 @@
 """Languages, with unknown as an answer."""
 
+import csv
+from pathlib import Path
+
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from closeloop.text.clean import clean
 from closeloop.text.language import UNKNOWN, LanguageGate, detect, detect_batch
 
 
@@ -11,6 +16,11 @@ from closeloop.text.language import UNKNOWN, LanguageGate, detect, detect_batch
     [
         ("good", "en"),
         ("very nice app", "en"),
+        ("this is good online टारंगेक्शन app", "en"),
+        ("फक्कडछबंठठहपनवपटहजनसट", UNKNOWN),
+        ("খকখজ", UNKNOWN),
+        ("ौऔौऔौौऔइ", UNKNOWN),
+        ("बचपन से अच्छा", "hi"),
         ("Goooood app", "en"),
         ("The app crashes whenever I open the payment screen", "en"),
         ("bahut accha app hai", "hi-Latn"),
@@ -84,3 +94,42 @@ def test_the_gate_is_remembered_and_stops_growing() -> None:
     once = LanguageGate.from_bytes(None).after(**_gate_columns(rows))
     again = LanguageGate.from_bytes(once.to_bytes()).after(**_gate_columns(rows))
     assert again.to_bytes() == once.to_bytes()
+
+
+FIXTURE = Path(__file__).parents[2] / "fixtures" / "review_languages.csv"
+REVIEWS = Path(__file__).parents[4] / "shared" / "data" / "play_reviews.parquet"
+
+
+def _read_by_hand() -> list[dict[str, str]]:
+    with FIXTURE.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(line for line in file if not line.startswith("#")))
+
+
+def test_the_labelled_sample_is_whole() -> None:
+    rows = _read_by_hand()
+    assert len({row["review_id"] for row in rows}) == len(rows) == 480
+    assert sum(row["draw"] == "1" for row in rows) == 420
+    assert all(row["language"] for row in rows)
+
+
+@pytest.mark.realdata
+def test_languages_of_real_reviews_are_those_that_a_reader_saw() -> None:
+    if not REVIEWS.exists():
+        pytest.skip("../shared/data/play_reviews.parquet is absent")
+    reviews = pq.read_table(REVIEWS, columns=["app", "review_id", "content"])
+    answers = detect_batch(clean(reviews["content"].cast(pa.string()).combine_chunks()))
+    columns = {
+        "sources": reviews["app"].cast(pa.string()).combine_chunks(),
+        "languages": answers.field("language"),
+        "confidences": answers.field("confidence"),
+        "words": answers.field("words"),
+    }
+    gate = LanguageGate.from_bytes(None).after(**columns)
+    told = gate.apply(**columns, gated=answers.field("gated")).to_pylist()
+    by_id = dict(zip(reviews["review_id"].to_pylist(), told, strict=True))
+    rows = [(by_id[r["review_id"]], r["language"]) for r in _read_by_hand() if r["draw"] == "1"]
+    answered = [(one, said.split("|")) for one, said in rows if one != UNKNOWN]
+    assert sum(one not in said for one, said in answered) <= 0.03 * len(answered)
+    assert sum(one == UNKNOWN and "none" not in said for one, said in rows) <= 0.2 * len(rows)
+    romanised = [one for one, said in rows if said == "hi-Latn"]
+    assert romanised.count("hi-Latn") >= 0.8 * len(romanised)

@@ -19,6 +19,8 @@ from closeloop.text.urgency import urgency_of
         ("I will go to consumer court", "legal threat"),
         ("need it by tomorrow", "stated deadline"),
         ("the charger caught fire", "safety"),
+        ("it burned my hand", "safety"),
+        ("I have filed an FIR", "legal threat"),
     ],
 )
 def test_each_reason_is_found(text: str, reason: str) -> None:
@@ -28,10 +30,14 @@ def test_each_reason_is_found(text: str, reason: str) -> None:
 
 
 def test_calm_texts_have_no_reason() -> None:
-    texts = ["great app", "please add dark mode", "the colours are ugly", "", None]
-    urgency, reasons = urgency_of(pa.array(texts), np.ones(5))
-    assert urgency.tolist() == [0.0] * 5
-    assert reasons.to_pylist() == [[]] * 5
+    texts = [
+        "great app", "please add dark mode", "the colours are ugly", "", None,
+        "adding insult to injury", "it asks me to burn my coins", "my eyes are now bleeding",
+        "acha tha fir bekar ho gaya",
+    ]  # fmt: skip
+    urgency, reasons = urgency_of(pa.array(texts), np.ones(len(texts)))
+    assert urgency.tolist() == [0.0] * len(texts)
+    assert reasons.to_pylist() == [[]] * len(texts)
 
 
 def test_reasons_add_up_and_a_solved_case_is_not_urgent() -> None:
