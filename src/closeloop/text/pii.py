@@ -79,7 +79,7 @@ def custom_rule(rule: PiiRule) -> Rule:
         raise SettingsError(
             f"masking rule {redact(rule.name)}: the pattern {redact(rule.pattern)} is no regular "
             f"expression ({error})",
-            hint="correct pii_rules in closeloop.yaml; the syntax is that of Python's re",
+            hint="correct pii.rules in closeloop.yaml; the syntax is that of Python's re",
         ) from error
     if pattern.search(""):
         raise SettingsError(
