@@ -398,6 +398,28 @@ SERIES = Table(
     ),
 )
 
+SOURCE_HEALTH = Table(
+    "gold",
+    "source_health",
+    "When a source delivered less than usual, too late, up to a limit, or something new.",
+    ("product", "source", "ailment", "stratum", "started_at"),
+    "merge",
+    (
+        _c("product", TEXT, ""),
+        _c("source", TEXT, "name given at ingestion; empty: of all sources"),
+        _c("ailment", TEXT, "silent, partial, missing, capped, backfilled, begins"),
+        _c("stratum", TEXT, "a part of what it delivers ('rating=5'); empty: all"),
+        _c("started_at", TIME, ""),
+        _c("ended_at", TIME, "null while it lasts"),
+        _c("known_at", TIME, "pass that told it first"),
+        _c("observed", REAL, "pieces of feedback that came"),
+        _c("expected", REAL, "pieces that are usual in that time; 0 where no number is"),
+        _c("suspends", TEXTS, "verdicts not given meanwhile: signals, release watch, held"),
+        _c("reason", TEXT, "in words"),
+        BATCH,
+    ),
+)
+
 SEVERITY_TERM = pa.struct(
     [("name", TEXT), ("value", REAL), ("weight", REAL), ("points", REAL), ("reason", TEXT)]
 )
@@ -665,6 +687,7 @@ TABLES: tuple[Table, ...] = (
     EXPOSURE,
     STATE,
     SERIES,
+    SOURCE_HEALTH,
     SIGNAL,
     ATTRIBUTION,
     BRIEF,

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 import click
 
 from closeloop.app import PRIVATE_FOLDER, Workspace
-from closeloop.cli.output import print_json
+from closeloop.cli.output import print_json, safe
 from closeloop.cli.session import open_workspace
 from closeloop.cli.taxonomy import applied, waiting
 from closeloop.domain.model_answer import AnswerState, ModelRequest
@@ -65,6 +65,7 @@ def doctor(ctx: click.Context, connect: bool, as_json: bool) -> None:
                 ("tables", _tables),
                 ("accounting", _accounting),
                 ("taxonomy", _taxonomy),
+                ("sources", _sources),
                 ("disk", _disk),
             )
         ),
@@ -195,6 +196,20 @@ def _taxonomy(workspace: Workspace) -> Finding:
         detail=f"{history[-1]['version']} is applied"
         + (f"; {waits} waits and moves nothing yet" if waits else ""),
         advice="see what it would move: closeloop taxonomy diff" if waits else "",
+    )
+
+
+def _sources(workspace: Workspace) -> Finding:
+    from closeloop.cli.sources import open_ailments
+
+    ailing = open_ailments(workspace)
+    if not ailing:
+        return Finding("sources", ok=True, detail="every source delivers as usual, as far as known")
+    return Finding(
+        "sources",
+        ok=False,
+        detail="; ".join(safe(row["reason"]) for row in ailing),
+        advice="verdicts wait until it delivers again: closeloop sources",
     )
 
 

@@ -21,6 +21,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "exposure": ("closeloop.cli.ingest:exposure", "Import users, orders, installs."),
     "quarantine": ("closeloop.cli.ingest:quarantine", "See and cure rows that can't be used."),
+    "sources": (
+        "closeloop.cli.sources:sources",
+        "See what sources deliver, and which verdicts wait.",
+    ),
     "run": ("closeloop.cli.run:run", "Run the loop over all that is new."),
     "backtest": (
         "closeloop.cli.backtest:backtest",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +11,7 @@ import pyarrow.compute as pc
 
 from closeloop.ports import StepContext
 from closeloop.stages.exposure_level import product_exposure
+from closeloop.stages.health_book import check_idle_products, record
 from closeloop.stages.product_view import (
     HOUR_US,
     Bools,
@@ -21,6 +21,8 @@ from closeloop.stages.product_view import (
     time_of,
 )
 from closeloop.stages.signal_book import SignalBook
+from closeloop.stages.source_health import health_of, new_strata
+from closeloop.stages.suspension import Span, delivered_part, silences, spans
 from closeloop.stages.watch import watch_releases
 from closeloop.stats.baseline import HISTORY_DAYS, Baselines, Ints
 from closeloop.stats.exposure import Exposure
@@ -53,7 +55,9 @@ class TestedSeries:
     ready: Ints
     exposure: Exposure | None = None
 
-    def data(self, view: ProductView, *, without: Bools) -> SeriesData:
+    def data(
+        self, view: ProductView, *, without: Bools, delivered: Exposure | None = None
+    ) -> SeriesData:
         """Return the series as the scan takes them, without some rows of the view."""
         kept = ~without
         complaint = view.complaint & kept
@@ -69,6 +73,7 @@ class TestedSeries:
             testable=~self.formed[member],
             ready=self.ready,
             exposure=self.exposure,
+            delivered=delivered,
         )
 
 
@@ -87,6 +92,7 @@ def run(context: StepContext) -> None:
         ]
     )
     if new.num_rows == 0:
+        check_idle_products(context, touched=())
         return
     products = sorted(p for p in pc.unique(new.column("product")).to_pylist() if p is not None)
     context.progress.start("detect", total=len(products), unit="products")
@@ -98,6 +104,7 @@ def run(context: StepContext) -> None:
             _product(context, product, touched)
         context.progress.advance()
     context.progress.finish()
+    check_idle_products(context, touched=products)
 
 
 def _product(context: StepContext, product: str, touched: Ints) -> None:
@@ -107,14 +114,22 @@ def _product(context: StepContext, product: str, touched: Ints) -> None:
         return
     series = tested_series(context, view)
     book = SignalBook(context, view)
+    now = hour_of(context.now)
+    episodes = health_of(view, since=first, now=now)
+    record(context, product, [*episodes, *new_strata(view)])
     # Evidence rises only when a complaint arrives.
     came = view.complaint & np.isin(view.hours, touched)
     known: Baselines | None = None
     if came.any():
-        for since, until, without in _spans(view, first, hour_of(context.now)):
-            found = _scan(context, view, series, book, since=since, until=until, without=without)
-            known = known if without.any() else found
-    for raised in watch_releases(context, view, since=first):
+        suspended = [*view.suspensions, *silences(view, episodes, now=now)]
+        for span in spans(view, suspended, first=first, last=now):
+            part = delivered_part(view, episodes, left_out=span.sources, now=now)
+            data = series.data(view, without=span.without, delivered=part)
+            found = _scan(
+                context, data, series, book, span=span, first_day=int(view.hours[0]) // 24
+            )
+            known = known if span.without.any() else found
+    for raised in watch_releases(context, view, since=first, episodes=episodes):
         book.take_release(raised)
     book.write()
     if known is None and not came.any():
@@ -131,20 +146,19 @@ def _product(context: StepContext, product: str, touched: Ints) -> None:
 
 def _scan(
     context: StepContext,
-    view: ProductView,
+    data: SeriesData,
     series: TestedSeries,
     book: SignalBook,
     *,
-    since: int,
-    until: int,
-    without: Bools,
+    span: Span,
+    first_day: int,
 ) -> Baselines:
     """Take the alarms of a span into the book; return the baselines they rest on."""
     found = scan(
-        series.data(view, without=without),
-        since=since,
-        until=until,
-        first_day=int(view.hours[0]) // 24,
+        data,
+        since=span.since,
+        until=span.until,
+        first_day=first_day,
         family=max(len(series.keys), 1),
         false_alarms=context.config.policy.false_alarms_per_month,
         q=context.config.policy.fdr,
@@ -154,7 +168,7 @@ def _scan(
             series.keys[alarm.series],
             alarm,
             family=len(series.keys),
-            rows=_evidence_rows(series, alarm, without),
+            rows=_evidence_rows(series, alarm, span.without),
             baselines=found.baselines,
         )
     context.count("looks", found.looks)
@@ -218,25 +232,6 @@ def _eligible_themes(context: StepContext, view: ProductView) -> list[tuple[str,
         and r["theme_id"] in view.theme.names
         and r["theme_id"] not in mostly_idle
     )
-
-
-def _spans(view: ProductView, first: int, last: int) -> list[tuple[int, int, Bools]]:
-    """Return (since, until, rows to leave out) spans: a suspended stratum is left out wholly.
-
-    Its rows before are left out too, so that the rest is compared with the rest.
-    """
-    edges = {first, last + 1}
-    for s in view.suspensions:
-        edges |= {e for e in (s.since, s.until) if first < e <= last}
-    ordered = sorted(edges)
-    spans = []
-    for start, end in pairwise(ordered):
-        without = np.zeros(len(view.hours), dtype=np.bool_)
-        for s in view.suspensions:
-            if s.since <= start < s.until:
-                without |= s.member
-        spans.append((start, end - 1, without))
-    return spans
 
 
 def _evidence_rows(series: TestedSeries, alarm: Alarm, without: Bools) -> Ints:

@@ -26,6 +26,8 @@ STARS = (1.0, 2.0, 3.0, 4.0, 5.0)
 FEEDBACK_COLUMNS = (
     "feedback_id",
     "revision",
+    "source",
+    "ingested_at",
     "version",
     "event_time",
     "rating",

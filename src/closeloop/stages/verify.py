@@ -13,12 +13,15 @@ import numpy as np
 from closeloop.domain.outcome import Outcome, Verdict
 from closeloop.domain.review import OutboxMessage
 from closeloop.domain.signal import SignalKind
+from closeloop.domain.source_health import Suspends
 from closeloop.domain.ticket import Ticket, TicketStatus
 from closeloop.ports import StepContext
 from closeloop.stages.candidates import complaints_of
 from closeloop.stages.outbox import mirror, tell_tracker
 from closeloop.stages.product_view import ProductView, hour_of, product_view, time_of
 from closeloop.stages.signal_rows import signals_by_id
+from closeloop.stages.source_health import health_of, reasons_against
+from closeloop.stages.suspension import material
 from closeloop.stats.artefacts import HISTORY_DAYS as STRATA_DAYS
 from closeloop.stats.outcome import adopted_at, rate_ratio
 from closeloop.tables import OUTCOME, SIGNAL
@@ -173,6 +176,12 @@ def _doubt(
     ticket: Ticket,
 ) -> tuple[Verdict, str]:
     """Return what else a fall of the complaints can mean: silence, or that they moved."""
+    now = hour_of(context.now)
+    ailing = health_of(view, since=hour_of(clock), now=now)
+    ailing = material(view, ailing, complaints_of(view, signal))
+    against = reasons_against(ailing, Suspends.HELD, since=hour_of(clock), until=now + 1)
+    if against:
+        return Verdict.NOT_ENOUGH_EVIDENCE, f"{'; '.join(against)}: this says nothing of the fix"
     days_before = (_resolved(ticket) - began) / timedelta(days=1)
     days_after = (context.now - clock) / timedelta(days=1)
     usual = _count(view.hours, began, _resolved(ticket)) / days_before * days_after

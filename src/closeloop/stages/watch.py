@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 
+from closeloop.domain.source_health import Episode, Suspends
 from closeloop.ports import StepContext
 from closeloop.stages.product_view import Bools, ProductView, hour_of
+from closeloop.stages.source_health import reasons_against
+from closeloop.stages.suspension import material
 from closeloop.stats.baseline import Floats, Ints
 from closeloop.stats.release_watch import (
     HISTORY_DAYS,
@@ -24,6 +27,9 @@ from closeloop.stats.release_watch import (
     without_worst_day,
 )
 from closeloop.tables import CHANGE
+
+RECENT_H = 72
+"""What a source missed longer ago has been made up for by the ratings since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +68,17 @@ class _Watched:
 
 
 def watch_releases(
-    context: StepContext, view: ProductView, *, since: int
+    context: StepContext,
+    view: ProductView,
+    *,
+    since: int,
+    episodes: Sequence[Episode] = (),
 ) -> Iterator[RaisedRelease]:
     """Yield each version that reached the evidence at an hour from `since` on.
 
     First as it was when it got there, then as it is at its newest review. A version is watched for
-    30 days. Not applicable, and counted as that, where a star is not collected or capped.
+    30 days. Not applicable, and counted as that, where a star is not collected or capped, or where
+    a source of the ratings was ailing in the last three days.
     """
     watched = _watched(context, view)
     for code in sorted({int(c) for c in watched.codes[watched.hours >= since] if c >= 0}):
@@ -82,7 +93,11 @@ def watch_releases(
         history = (watched.hours < first) & (watched.hours >= first - HISTORY_DAYS * 24)
         if int(history.sum()) < MIN_HISTORY:
             continue
-        if not _applicable(view, watched, first, until=int(watched.hours[own[-1]])):
+        until = int(watched.hours[own[-1]])
+        ailing = material(view, episodes, watched.rows[history])
+        if not _applicable(view, watched, first, until=until) or reasons_against(
+            ailing, Suspends.RELEASE_WATCH, since=max(first, until - RECENT_H), until=until + 1
+        ):
             context.count("release_watch_not_applicable", 1)
             continue
         yield from _raised(watched, code, own, history, since=since)

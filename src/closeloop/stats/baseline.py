@@ -102,13 +102,19 @@ def week_profiles(counts: Floats) -> Floats:
 
 
 def baselines(
-    daily: Floats, by_hour_of_week: Floats, *, first_day: int, level: Floats | None = None
+    daily: Floats,
+    by_hour_of_week: Floats,
+    *,
+    first_day: int,
+    level: Floats | None = None,
+    delivered: Floats | None = None,
 ) -> Baselines:
     """Return the baseline in force on each day, from days before the day minus three only.
 
     `daily` [days, series + 2] are the complaints of each series, all complaints, and all feedback;
     `by_hour_of_week` [days, 168] are all complaints over `level` [24 days], the users or orders of
-    each hour in parts of the usual (None: unknown, 1). On each day a half-life of 28 days decays
+    each hour in parts of the usual (None: unknown, 1); `delivered` [24 days] is what part of the
+    usual came from the sources at all, so that silence is not taken for calm. On each day a half-life of 28 days decays
     what was folded in; A = 1/2 + sum w y, B = 1/(2g) + sum w e, g the mean rate of the product's
     series, and up to twenty complaints of what was decayed, with their exposure. A day's count is
     capped at m + 2.5 sqrt(m + (phi + 1/A) m^2) + 1, so that an earlier incident doesn't become the
@@ -123,7 +129,8 @@ def baselines(
     of_day = profile.reshape(days, 7, 24)[np.arange(days), weekday]
     if level is not None:
         of_day = of_day * level.reshape(days, 24)
-    shape, rate, phi = _folded(daily, of_day.sum(axis=1), lag=lag)
+    came = of_day if delivered is None else of_day * delivered.reshape(days, 24)
+    shape, rate, phi = _folded(daily, came.sum(axis=1), lag=lag)
     return Baselines(first_day, shape, rate, phi, profile, known, of_day.ravel())
 
 

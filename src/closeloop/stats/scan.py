@@ -47,7 +47,8 @@ class SeriesData:
     `member_series` [memberships] say which complaints belong to which of `series` series;
     `testable` [memberships] marks what may be evidence (the texts that formed a theme are none for
     it: they train its baseline only). A series is not looked at before the hour `ready` [series].
-    `exposure` are the users or orders that counts are in proportion to, where they are known.
+    `exposure` are the users or orders that counts are in proportion to, where they are known;
+    `delivered` is what part of the usual came from the sources at all.
     """
 
     hours: Ints
@@ -59,6 +60,7 @@ class SeriesData:
     testable: Bools
     ready: Ints
     exposure: Exposure | None = None
+    delivered: Exposure | None = None
 
     @property
     def series(self) -> int:
@@ -123,10 +125,11 @@ def product_baselines(data: SeriesData, *, first_day: int, last_day: int) -> Bas
         ),
         minlength=days * columns,
     ).astype(np.float64)
+    every = np.arange(first_day * 24, (last_day + 1) * 24)
     level = None
     rhythm = data.weight[inside]
     if data.exposure is not None:
-        level = data.exposure.of(np.arange(first_day * 24, (last_day + 1) * 24))
+        level = data.exposure.of(every)
         rhythm = rhythm / data.exposure.of(data.hours[inside])
     weekly: Floats = np.bincount(
         day[inside] * HOURS_A_WEEK + hour_of_week(data.hours[inside]),
@@ -138,6 +141,7 @@ def product_baselines(data: SeriesData, *, first_day: int, last_day: int) -> Bas
         weekly.reshape(days, HOURS_A_WEEK),
         first_day=first_day,
         level=level,
+        delivered=None if data.delivered is None else data.delivered.of(every),
     )
 
 

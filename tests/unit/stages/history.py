@@ -32,6 +32,7 @@ class History:
 
     product: str = PRODUCT
     seed: int = 1
+    source: str | None = None
     rows: list[dict[str, Any]] = field(default_factory=list)
     written: int = 0
 
@@ -46,8 +47,10 @@ class History:
         row = {
             "feedback_id": f"{self.product}-{number:06}",
             "revision": 1,
+            "source": self.source,
             "product": self.product,
             "event_time": at,
+            "ingested_at": at,
             "known_at": at,
             "text": f"{category} {number}",
             "masker": "1",
