@@ -10,11 +10,11 @@ from itertools import cycle
 import numpy as np
 
 from closeloop.testing.simulator.phrases import (
-    ASIDE,
     ENGLISH,
     Optional,
     Slot,
     Template,
+    asides,
     templates,
     themes,
 )
@@ -136,8 +136,8 @@ def _write(
     text = _fill(choices[int(next(pick) * len(choices))], pick)
     short = theme.startswith("short")
     if not short and tone != "good" and next(pick) < ASIDE_SHARE:
-        asides = templates(language, ASIDE)
-        aside = _fill(asides[int(next(pick) * len(asides))], pick)
+        endings = asides(language, theme)
+        aside = _fill(endings[int(next(pick) * len(endings))], pick)
         text = f"{text}{'' if text[-1] in '.?!' else '.'} {aside}"
     text = text[0].upper() + text[1:] if next(pick) > LOWER_SHARE else text
     if next(pick) < TYPO_SHARE and len(text) > 12:

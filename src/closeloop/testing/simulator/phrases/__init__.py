@@ -35,18 +35,22 @@ Template = tuple[str | Slot | Optional, ...]
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """What English texts of a theme are about; other languages share its category and tone."""
+    """What English texts of a theme are about; other languages share its category and tone.
+
+    `about` says whose asides fit: those of the app or those of goods.
+    """
 
     name: str
     category: str
     tone: str
+    about: str
 
 
 @cache
 def themes() -> dict[str, Theme]:
     """Return every theme that a scenario may name."""
     return {
-        name: Theme(name, body["category"], body["tone"])
+        name: Theme(name, body["category"], body["tone"], body.get("about", "app"))
         for name, body in _bank(ENGLISH).items()
         if "category" in body
     }
@@ -58,6 +62,13 @@ def templates(language: str, theme: str) -> tuple[Template, ...]:
     bank = _bank(language)
     slots = {name: Slot(tuple(words)) for name, words in bank["slots"].items()}
     return tuple(_compile(text, slots) for text in bank.get(theme, {}).get("texts", ()))
+
+
+@cache
+def asides(language: str, theme: str) -> tuple[Template, ...]:
+    """Return the sentences that may follow a text of that theme."""
+    about = themes()[theme].about
+    return templates(language, ASIDE) + templates(language, f"{ASIDE} {about}")
 
 
 @cache

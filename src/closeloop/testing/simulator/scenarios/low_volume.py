@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from closeloop.testing.simulator.scenarios import shop
-from closeloop.testing.simulator.world import Effect, ProductModel, Scenario
+from closeloop.testing.simulator.world import Effect, OtherChange, ProductModel, Scenario
 
 KIOSK = ProductModel(
     product_id="kiosk",
@@ -18,12 +18,13 @@ KIOSK = ProductModel(
 
 SCENARIO = Scenario(
     name="low-volume",
-    summary="A small product gets ten texts a day. For two days its terminals take no payment.",
+    summary="A small product gets ten texts a day. A day after an innocent change its terminals take no payment, for two days.",
     expect="A signal of payment failures after a handful of complaints, no change blamed.",
     products=(KIOSK,),
     per_day=10,
     days=48,
     history_days=34,
+    changes=(OtherChange("config", "kiosk", "new receipt", day=35.6),),
     effects=(
         Effect(
             cause="terminals down",
