@@ -17,6 +17,7 @@ import pyarrow as pa
 from filelock import FileLock, Timeout
 
 from closeloop import settings as settings_module
+from closeloop.domain.model_call import Budget
 from closeloop.errors import LeaseHeldError, NotFoundError, SettingsError, UsageError
 from closeloop.ports import NO_HEAD, Clock, Condition, Embedder, Engine, Head, Progress, Recogniser
 from closeloop.settings import MAIN_FILE, LoadedSettings
@@ -24,15 +25,19 @@ from closeloop.tables import STATE, TABLES, Table
 
 if TYPE_CHECKING:
     from closeloop.domain.configuration import Configuration
+    from closeloop.domain.model_call import PriceTable
+    from closeloop.domain.retirement import Retirements
     from closeloop.domain.review import Label
     from closeloop.loop import PassReport
+    from closeloop.models.metered_model import MeteredLanguageModel
     from closeloop.models.remote import RemoteModel
     from closeloop.models.remote_writer import RemoteWriter
-    from closeloop.ports import LanguageModel, Tracker
+    from closeloop.ports import Tracker
     from closeloop.replay import ReplayPlan
     from closeloop.runner import Runner
     from closeloop.step import StepRun, StepServices
     from closeloop.store.database import Database
+    from closeloop.store.model_calls import SqlCallLedger
 
 PRIVATE_FOLDER = ".closeloop"
 BACKTESTS_FOLDER = "backtests"
@@ -112,8 +117,8 @@ class Workspace:
         self._engine: Engine | None = None
         self._database: Database | None = None
         self._embedder: Embedder | None = None
-        self._language_model: LanguageModel | None = None
-
+        self._language_model: MeteredLanguageModel | None = None
+        self._call_ledger: SqlCallLedger | None = None
         self._recogniser: Recogniser | None = None
 
     @property
@@ -148,9 +153,11 @@ class Workspace:
         return self._database
 
     def close(self) -> None:
-        """Close the operational database; a later use opens it again."""
+        """Close the databases; a later use opens them again."""
         if self._database is not None:
             self._database.close()
+        if self._call_ledger is not None:
+            self._call_ledger.close()
 
     def now(self) -> datetime:
         """Return the time, with zone UTC."""
@@ -178,15 +185,30 @@ class Workspace:
             )
         return self._embedder
 
-    def language_model(self) -> LanguageModel | None:
-        """Return the configured language model, made when first asked for; None where none is."""
+    def language_model(self) -> MeteredLanguageModel | None:
+        """Return the configured language model, made when first asked for; None where none is.
+
+        Its answers are kept, its calls counted, for all commands and backtests of the workspace.
+        """
         if self._language_model is None:
+            from closeloop.models.metered_model import Terms
             from closeloop.models.wiring import make_language_model
 
             chosen = self.settings.writer
             self._language_model = make_language_model(
-                kind=chosen.kind, remote=_remote_writer(chosen), seed=self.settings.seed
+                kind=chosen.kind,
+                remote=_remote_writer(chosen),
+                terms=Terms(
+                    prices=self.prices(),
+                    budget=Budget(**chosen.budget.model_dump()),
+                    now=SystemClock().now,
+                    zone=self.settings.timezone,
+                ),
+                ledger=lambda: self.call_ledger,
+                seed=self.settings.seed,
             )
+            if self._language_model is not None:
+                self._language_model.begin_run(secrets.token_hex(8))
         return self._language_model
 
     def recogniser(self) -> Recogniser | None:
@@ -200,6 +222,36 @@ class Workspace:
                 cache_folder=self.folder / self.settings.storage.vector_cache,
             )
         return self._recogniser
+
+    @property
+    def call_ledger(self) -> SqlCallLedger:
+        """What was asked of language models and what it cost, in every command and backtest."""
+        if self._call_ledger is None:
+            from closeloop.store.model_calls import SqlCallLedger, ledger_url
+
+            self._call_ledger = SqlCallLedger(ledger_url(self._database_url(self.folder)))
+        return self._call_ledger
+
+    def forget_answers(self, *, feedback_ids: Sequence[str], texts: Sequence[str]) -> int:
+        """Remove kept answers of language models that hold the feedback; return how many."""
+        from closeloop.store.model_calls import ledger_exists, ledger_url
+
+        # Where no model was ever asked there is nothing to open.
+        if not ledger_exists(ledger_url(self._database_url(self.folder))):
+            return 0
+        return self.call_ledger.forget(feedback_ids=feedback_ids, texts=texts)
+
+    def prices(self) -> PriceTable:
+        """Return what models cost: closeloop's dated table, the workspace's prices.yaml over it."""
+        from closeloop.vendor_facts import load_prices
+
+        return load_prices(self.folder)
+
+    def retirements(self) -> Retirements:
+        """Return which models their vendor retires, and when."""
+        from closeloop.vendor_facts import load_retirements
+
+        return load_retirements(self.folder)
 
     @property
     def runner(self) -> Runner:
@@ -248,6 +300,8 @@ class Workspace:
         from closeloop.loop import run_pass
 
         self._refuse_backtest("run changes data")
+        if self._language_model is not None:
+            self._language_model.begin_run(secrets.token_hex(8))
         with self.hold():
             report = run_pass(
                 self.runner,
@@ -427,11 +481,14 @@ class Workspace:
     def _open_database(self, folder: Path) -> Database:
         from closeloop.store.database import Database
 
+        return Database(self._database_url(folder))
+
+    def _database_url(self, folder: Path) -> str:
         url = settings_module.resolve(self.settings.storage.database, where="storage.database")
         prefix = "sqlite:///"
         if url.startswith(prefix) and not url.startswith("sqlite:////"):
             url = f"{prefix}{(folder / url.removeprefix(prefix)).resolve()}"
-        return Database(url)
+        return url
 
     def _refuse_backtest(self, what: str) -> None:
         if self.backtest is not None:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from closeloop.domain.brief import Brief, FactSheet
 from closeloop.domain.configuration import Configuration
 from closeloop.domain.model_answer import ModelAnswer, ModelRequest
+from closeloop.domain.model_call import ModelCall, Spending
 from closeloop.domain.outcome import Outcome
 from closeloop.domain.policy import Decision
 from closeloop.domain.review import (
@@ -217,6 +218,40 @@ class LanguageModel(Protocol):
 
     def answer(self, request: ModelRequest) -> ModelAnswer:
         """Return what came of the request; one that was answered before is not paid twice."""
+        ...
+
+
+class CallLedger(Protocol):
+    """What was asked of language models and what it cost, and the answers, each kept once.
+
+    Every call of a method is lasting when it returns, whatever becomes of a step around it.
+    """
+
+    def kept(self, key: str) -> tuple[ModelAnswer, datetime] | None:
+        """Return the answer kept under a content key, and when it was given."""
+        ...
+
+    def begin(self, call: ModelCall) -> int:
+        """Record that a call is about to be made; return its number."""
+        ...
+
+    def finish(self, call: ModelCall, *, keep: tuple[ModelRequest, ModelAnswer] | None) -> None:
+        """Record the end of the call with this number and keep its answer, both or neither.
+
+        A key whose answer is kept already keeps the first one that has a text.
+        """
+        ...
+
+    def spent(self, *, since: datetime | None = None, run: str | None = None) -> Spending:
+        """Return what was spent since a time, or by a run."""
+        ...
+
+    def calls(self, *, after: int = 0, since: datetime | None = None) -> list[ModelCall]:
+        """Return calls with a larger number, or since a time, oldest first."""
+        ...
+
+    def forget(self, *, feedback_ids: Sequence[str], texts: Sequence[str]) -> int:
+        """Remove kept answers whose request or text holds the feedback; return how many."""
         ...
 
 

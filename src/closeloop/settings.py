@@ -385,10 +385,10 @@ def load(folder: Path) -> LoadedSettings:
 
     Raises SettingsError with file, line, place, value and what to write instead.
     """
-    main, _ = _parse(folder, MAIN_FILE, Settings)
-    taxonomy, taxonomy_version = _parse(folder, "taxonomy.yaml", TaxonomySettings)
-    owners, owners_version = _parse(folder, "owners.yaml", OwnersSettings)
-    policy, policy_version = _parse(folder, "policy.yaml", PolicySettings)
+    main, _ = parse_file(folder, MAIN_FILE, Settings)
+    taxonomy, taxonomy_version = parse_file(folder, "taxonomy.yaml", TaxonomySettings)
+    owners, owners_version = parse_file(folder, "owners.yaml", OwnersSettings)
+    policy, policy_version = parse_file(folder, "policy.yaml", PolicySettings)
     _check_names(policy, owners, taxonomy)
     return LoadedSettings(
         settings=main,
@@ -493,7 +493,11 @@ def _check_categories(where: str, categories: Sequence[str], known: list[str]) -
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def _parse(folder: Path, name: str, model: type[Model]) -> tuple[Model, str]:
+def parse_file(folder: Path, name: str, model: type[Model]) -> tuple[Model, str]:
+    """Return what a file of a workspace says, and its version; an absent file counts as its default.
+
+    Raises SettingsError with file, line, place, value and what to write instead.
+    """
     path = folder / name
     try:
         text = path.read_text(encoding="utf-8")

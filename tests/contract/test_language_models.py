@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import pytest
 
 from closeloop.domain.model_answer import AnswerState
+from closeloop.domain.model_call import Budget, Price, PriceTable
+from closeloop.models.metered_model import MeteredLanguageModel, Terms
+from closeloop.models.openai_language_model import OpenAILanguageModel
 from closeloop.ports import LanguageModel
+from closeloop.store.model_calls import SqlCallLedger
 from closeloop.testing import openai_writing
 from closeloop.testing.language_model_contract import REQUEST, LanguageModelContract
 from closeloop.testing.language_models import ScriptedLanguageModel
@@ -72,6 +77,30 @@ class TestCompatibleChat(OverTheWire):
 
     responses_api = False
     settings: ClassVar[dict[str, Any]] = {"api": "chat"}
+
+
+class TestMetered(OverTheWire):
+    """With kept answers, ledger and budget around it, as the loop is given it."""
+
+    azure = True
+
+    @pytest.fixture(autouse=True)
+    def _ledger(self) -> Iterator[None]:
+        self.ledger = SqlCallLedger("sqlite://")
+        yield
+        self.ledger.close()
+
+    def model(self, *states: AnswerState) -> LanguageModel:
+        inner = super().model(*states)
+        assert isinstance(inner, OpenAILanguageModel)
+        prices = PriceTable({"gpt-5-mini": Price(0.25, 2.0)}, "2026-11-25", "a test")
+        terms = Terms(
+            prices=prices,
+            budget=Budget(1.0, 1.0, 1_000),
+            now=lambda: datetime.now(UTC),
+            priced_as=("gpt-5-mini",),
+        )
+        return MeteredLanguageModel(inner, ledger=self.ledger, terms=terms)
 
 
 class TestScripted(LanguageModelContract):

@@ -12,27 +12,12 @@ from closeloop.app import PRIVATE_FOLDER, Workspace
 from closeloop.cli.output import print_json, safe
 from closeloop.cli.session import open_workspace
 from closeloop.cli.taxonomy import applied, waiting
-from closeloop.domain.model_answer import AnswerState, ModelRequest
+from closeloop.cli.writer_check import WriterCheck, check_writer
 from closeloop.errors import CloseloopError
 from closeloop.models.wiring import served_at, without_cache
 from closeloop.text.pii import masker_version
 
 LOW_DISK_BYTES = 2_000_000_000
-PROBE = ModelRequest(
-    purpose="probe",
-    prompt_version="1",
-    instructions="Answer with well: true.",
-    text="Do you answer?",
-    schema_name="probe",
-    schema={
-        "type": "object",
-        "properties": {"well": {"type": "boolean"}},
-        "required": ["well"],
-        "additionalProperties": False,
-    },
-    max_output_tokens=32,
-)
-"""The smallest request that shows whether a language model answers in JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,28 +97,15 @@ def _model(workspace: Workspace) -> Finding:
 
 
 def _writer(workspace: Workspace) -> Finding:
-    model = workspace.language_model()
-    if model is None:
-        return Finding("writer", ok=True, detail="deterministic: no language model is asked")
-    return Finding(
-        "writer", ok=True, detail=f"{model.name}, not asked (closeloop doctor --connect asks it)"
-    )
+    return _of_writer(check_writer(workspace))
 
 
 def _writer_asked(workspace: Workspace) -> Finding:
-    model = workspace.language_model()
-    if model is None:
-        return _writer(workspace)
-    answer = model.answer(PROBE)
-    if answer.state is AnswerState.ANSWERED:
-        used = f"{answer.usage.input} tokens read, {answer.usage.output} written"
-        return Finding("writer", ok=True, detail=f"{model.name} answers ({used})")
-    return Finding(
-        "writer",
-        ok=False,
-        detail=f"{model.name}: {answer.state.value}",
-        advice=answer.detail,
-    )
+    return _of_writer(check_writer(workspace, connect=True))
+
+
+def _of_writer(checked: WriterCheck) -> Finding:
+    return Finding("writer", ok=checked.ok, detail=checked.detail, advice=checked.advice)
 
 
 def _masking(workspace: Workspace) -> Finding:

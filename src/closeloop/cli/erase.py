@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import click
@@ -23,6 +24,7 @@ from closeloop.tables import BRONZE_FEEDBACK, STATE, TABLES
 
 Find = Callable[[StepContext], tuple[str, ...]]
 NOTHING_FOUND = 1
+KEPT_ANSWERS = "kept answers of language models"
 
 
 @click.command()
@@ -94,13 +96,18 @@ def erase_feedback(
     Returns what was erased, and the names of the backtests that were removed.
     """
     with workspace.step(erasing.NAME) as step:
-        hashes = erasing.text_hashes_of(step, find(step))
+        ids = find(step)
+        hashes = erasing.text_hashes_of(step, ids)
+        words = erasing.words_of(step, ids)
     # Before the tables: killed after this, the command can be given again and finds all.
     embedder = workspace.embedder()
     if isinstance(embedder, CachedEmbedder):
         embedder.forget(hashes)
+    answers = workspace.forget_answers(feedback_ids=ids, texts=words)
     with workspace.step(erasing.NAME) as step:
         done = erasing.erase(step, find(step), by=by, request=request)
+    if answers:
+        done = replace(done, rows={**done.rows, KEPT_ANSWERS: answers})
     backtests = _remove_backtests(workspace, done.feedback_ids)
     finish_earlier(workspace)
     return done, backtests

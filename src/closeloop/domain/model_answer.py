@@ -33,6 +33,8 @@ class ModelRequest:
     `instructions` is the same for every request of a purpose, so that a service can cache it;
     `text` holds what differs. `purpose` names the prompt ("brief", "repair", "pair", "theme_name")
     and `prompt_version` its version and hash. The request's content, these included, is its key.
+    `about` names the feedback whose words stand in `text`, so that an erasure finds what was kept;
+    it is not sent and no part of the key.
     """
 
     purpose: str
@@ -42,6 +44,7 @@ class ModelRequest:
     schema_name: str
     schema: Mapping[str, Any]
     max_output_tokens: int
+    about: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

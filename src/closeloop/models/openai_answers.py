@@ -41,12 +41,16 @@ class Wording:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What an answer with status 200 says: the state, the text where there is one, why not else."""
+    """What an answer with status 200 says: the state, the text where there is one, why not else.
+
+    `served` is the model that the service says has answered.
+    """
 
     state: AnswerState
     text: str | None = None
     detail: str = ""
     usage: Usage | None = None
+    served: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,12 +25,15 @@ class Heard:
     """An answer, and what is needed to account for it.
 
     `usage` is None where the service states none; `uncertain` says that it may have done and
-    billed the work although no answer came.
+    billed the work although no answer came. `served` is the model that the service says it used,
+    `wait_s` how long it asks to be left alone.
     """
 
     answer: ModelAnswer
     usage: Usage | None
     uncertain: bool = False
+    served: str = ""
+    wait_s: float | None = None
 
 
 class OpenAILanguageModel:
@@ -91,6 +94,7 @@ class OpenAILanguageModel:
                     usage=outcome.usage or Usage(),
                 ),
                 outcome.usage,
+                served=outcome.served,
             )
         if isinstance(outcome, Refusal):
             return Heard(self._refused(outcome), Usage())
@@ -99,6 +103,7 @@ class OpenAILanguageModel:
             self._without(outcome.state, detail),
             None if outcome.uncertain else Usage(),
             uncertain=outcome.uncertain,
+            wait_s=outcome.wait_s,
         )
 
     def bounded(self, request: ModelRequest) -> ModelRequest:
@@ -122,7 +127,9 @@ class OpenAILanguageModel:
     def _ask_in(self, dialect: Dialect, request: ModelRequest) -> Said | Refusal | Fault:
         body = dialect.body(request, self._wording)
         outcome = self._service.attempt(dialect.path, body, tokens=tokens_at_most(request))
-        return dialect.read(outcome) if isinstance(outcome, dict) else outcome
+        if not isinstance(outcome, dict):
+            return outcome
+        return replace(dialect.read(outcome), served=redact(outcome.get("model") or ""))
 
     def _refused(self, refusal: Refusal) -> ModelAnswer:
         if refusal.reason is Reason.TOO_LONG:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from closeloop.errors import SettingsError, redact
+from closeloop.models.metered_model import MeteredLanguageModel, Terms
 from closeloop.models.minilm import minilm
 from closeloop.models.onnx_folder import onnx_folder
 from closeloop.models.openai_embedder import OpenAIEmbedder
-from closeloop.models.openai_language_model import OpenAILanguageModel
 from closeloop.models.remote import RemoteModel, remote_embedder
 from closeloop.models.remote_writer import RemoteWriter, remote_language_model
 from closeloop.models.vector_cache import CachedEmbedder
-from closeloop.ports import Embedder, Recogniser
+from closeloop.ports import CallLedger, Embedder, Recogniser
 
 SERVED = ("azure_openai", "openai")
 KINDS = ("minilm", "onnx", *SERVED)
@@ -88,15 +89,23 @@ def _refuse_what_would_be_ignored(
 
 
 def make_language_model(
-    *, kind: str, remote: RemoteWriter, seed: int = 7
-) -> OpenAILanguageModel | None:
+    *,
+    kind: str,
+    remote: RemoteWriter,
+    terms: Terms,
+    ledger: Callable[[], CallLedger],
+    seed: int = 7,
+) -> MeteredLanguageModel | None:
     """Return the language model that closeloop.yaml names under `writer:`; None where it names none.
 
-    Nothing is sent before the first request. Raises SettingsError where something is missing, or a
-    model is described although the kind is deterministic.
+    Nothing is sent before the first request; `ledger` is opened only where there is a model. Raises
+    SettingsError where something is missing, or a model is described although the kind is
+    deterministic.
     """
     if kind in SERVED:
-        return remote_language_model(remote, azure=kind == "azure_openai", seed=seed)
+        model = remote_language_model(remote, azure=kind == "azure_openai", seed=seed)
+        names = tuple(name for name in (remote.model, remote.deployment) if name)
+        return MeteredLanguageModel(model, ledger=ledger(), terms=replace(terms, priced_as=names))
     given = {
         "endpoint": remote.endpoint,
         "deployment": remote.deployment,

@@ -132,6 +132,15 @@ def text_hashes_of(context: StepContext, feedback_ids: Sequence[str]) -> tuple[s
     return tuple(sorted({*(h for h in hashes - others if h), *clauses}))
 
 
+def words_of(context: StepContext, feedback_ids: Sequence[str]) -> tuple[str, ...]:
+    """Return the feedback's texts, as it came and masked, and the excerpts that briefs quote."""
+    here = [only_if_in("feedback_id", feedback_ids)]
+    texts = _quoted(context, frozenset(feedback_ids))
+    for table in (FEEDBACK, BRONZE_FEEDBACK):
+        texts |= set(context.rows(table, columns=["text"], where=here).column("text").to_pylist())
+    return tuple(sorted(t for t in texts if t))
+
+
 def erase(context: StepContext, feedback_ids: Sequence[str], *, by: str, request: str) -> Erasure:
     """Remove feedback from every table, brief, ticket and label; log that it was done, not what.
 
@@ -139,15 +148,12 @@ def erase(context: StepContext, feedback_ids: Sequence[str], *, by: str, request
     signals stay: they are sums over many. So does the id in `duplicate_of` of others' texts, which
     leads nowhere now: a rewritten row would go through the loop a second time.
 
-    The caller removes cached vectors before (`text_hashes_of`), and once the step has committed
+    The caller removes cached vectors (`text_hashes_of`) and kept answers of language models
+    (`words_of`) before, and once the step has committed
     old files (`Engine.forget`); then it calls `finished` in a step of its own.
     """
     ids = tuple(sorted(set(feedback_ids)))
-    here = [only_if_in("feedback_id", ids)]
-    texts = _quoted(context, frozenset(ids))
-    for table in (FEEDBACK, BRONZE_FEEDBACK):
-        texts |= set(context.rows(table, columns=["text"], where=here).column("text").to_pylist())
-    words = sorted(t for t in texts if t)
+    words = words_of(context, ids)
     gone = Forgotten.of(feedback_ids=ids, texts=words)
     templates = embed_words.forget(context, ids)
     rows = {table.full_name: _delete(context, table, ids) for table in KEYED}

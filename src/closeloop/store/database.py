@@ -34,7 +34,7 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
-        self._engine = _engine(url)
+        self._engine = open_engine(url)
         self._held = threading.local()
         with self.begin() as connection:
             self.version = migrate(connection)
@@ -60,7 +60,7 @@ class Database:
                 finally:
                     self._held.connection = None
         except OperationalError as error:
-            raise _unreachable(error) from error
+            raise unreachable(error) from error
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -75,7 +75,7 @@ class Database:
                 with reading.begin():
                     yield reading
         except OperationalError as error:
-            raise _unreachable(error) from error
+            raise unreachable(error) from error
 
     @contextmanager
     def reading(self) -> Iterator[SqlOperations]:
@@ -105,26 +105,36 @@ class Database:
 
     def forget(self) -> None:
         """Overwrite on disk what was deleted or replaced (SQLite: the write-ahead log too)."""
-        if self._engine.dialect.name == "sqlite":
-            bare = self._engine.raw_connection()
-            try:
-                bare.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            finally:
-                bare.close()
+        overwrite(self._engine)
 
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
 
 
-def _unreachable(error: OperationalError) -> TransientError:
+def overwrite(engine: Engine) -> None:
+    """Overwrite on disk what was deleted or replaced (SQLite: the write-ahead log too)."""
+    if engine.dialect.name == "sqlite":
+        bare = engine.raw_connection()
+        try:
+            bare.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            bare.close()
+
+
+def unreachable(error: OperationalError) -> TransientError:
+    """Return the error for a database that fails, with what to check."""
     return TransientError(
         f"the operational database failed: {redact(error.orig, keep=200)}",
         hint="check that it runs, its disk has room, and no other program holds it",
     )
 
 
-def _engine(url: str) -> Engine:
+def open_engine(url: str) -> Engine:
+    """Return the engine behind a URL; the file of SQLite is made, for its owner alone.
+
+    Raises SettingsError for what is no usable URL.
+    """
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() != "sqlite":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, insert, inspect, select, text
+from sqlalchemy import Connection, Table, func, insert, inspect, select, text
 
 from closeloop.errors import TerminalError
 from closeloop.store.schema import metadata, schema_version
@@ -32,14 +32,20 @@ MIGRATIONS: tuple[Migration, ...] = (Migration(1, "create all tables", _create_a
 step must find its work done where `create_all` did it already."""
 
 
-def migrate(connection: Connection, *, migrations: tuple[Migration, ...] = MIGRATIONS) -> int:
+def migrate(
+    connection: Connection,
+    *,
+    migrations: tuple[Migration, ...] = MIGRATIONS,
+    versions: Table = schema_version,
+) -> int:
     """Run the steps that this database has not seen; return the version it has then.
 
+    `versions` is the table that says which it has seen.
     Raises TerminalError where the database is newer than this program.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK_ID})
-    current = _current(connection)
+    current = _current(connection, versions)
     newest = migrations[-1].version
     if current > newest:
         raise TerminalError(
@@ -50,12 +56,12 @@ def migrate(connection: Connection, *, migrations: tuple[Migration, ...] = MIGRA
         if migration.version > current:
             migration.apply(connection)
             connection.execute(
-                insert(schema_version).values(version=migration.version, name=migration.name)
+                insert(versions).values(version=migration.version, name=migration.name)
             )
     return newest
 
 
-def _current(connection: Connection) -> int:
-    if not inspect(connection).has_table(schema_version.name):
+def _current(connection: Connection, versions: Table) -> int:
+    if not inspect(connection).has_table(versions.name):
         return 0
-    return int(connection.execute(select(func.max(schema_version.c.version))).scalar() or 0)
+    return int(connection.execute(select(func.max(versions.c.version))).scalar() or 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,10 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from closeloop.app import write_summary
+from closeloop.domain.model_answer import AnswerState, ModelAnswer
+from closeloop.domain.model_call import ModelCall
 from closeloop.errors import UsageError
 from closeloop.stages import erase as erasing
 from closeloop.store.database import Database
 from closeloop.tables import BRONZE_FEEDBACK
+from closeloop.testing.language_model_contract import REQUEST
 from tests.unit.cli.commands import MINE, OTHER, WORDS, command, shop, told
 
 
@@ -53,6 +58,24 @@ def test_no_words_are_left_in_the_tables_logs(tmp_path: Path) -> None:
     shop(tmp_path).database.close()
     told(tmp_path, "erase", "--author", "Asha", "--yes")
     assert on_disk(tmp_path / "lake", WORDS[MINE]) == []
+
+
+def test_kept_answers_of_language_models_go_too(tmp_path: Path) -> None:
+    ledger = shop(tmp_path).call_ledger
+    for key, words in (("mine", WORDS[MINE]), ("other", WORDS[OTHER])):
+        call = ModelCall(
+            key=key, purpose="brief", prompt_version="1", model="m", run="r",
+            at=datetime(2026, 11, 25, tzinfo=UTC),
+        )  # fmt: skip
+        ended = replace(call, number=ledger.begin(call), state=AnswerState.ANSWERED)
+        request = replace(REQUEST, text=f"1. {words}")
+        ledger.finish(ended, keep=(request, ModelAnswer(AnswerState.ANSWERED, "m", text="{}")))
+    ledger.close()
+    assert on_disk(tmp_path, WORDS[MINE])
+    done = told(tmp_path, "erase", "--author", "Asha", "--yes")
+    assert done["rows"]["kept answers of language models"] == 1
+    assert [f for f in on_disk(tmp_path, WORDS[MINE]) if "_delta_log" not in f] == []
+    assert ledger.kept("other") is not None
 
 
 def test_feedback_is_named_by_its_id_or_its_sources(tmp_path: Path) -> None:
