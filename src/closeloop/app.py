@@ -234,12 +234,15 @@ class Workspace:
 
     def forget_answers(self, *, feedback_ids: Sequence[str], texts: Sequence[str]) -> int:
         """Remove kept answers of language models that hold the feedback; return how many."""
+        ledger = self.calls_made()
+        return 0 if ledger is None else ledger.forget(feedback_ids=feedback_ids, texts=texts)
+
+    def calls_made(self) -> SqlCallLedger | None:
+        """Return the ledger of model calls; None where no model was ever asked."""
         from closeloop.store.model_calls import ledger_exists, ledger_url
 
-        # Where no model was ever asked there is nothing to open.
-        if not ledger_exists(ledger_url(self._database_url(self.folder))):
-            return 0
-        return self.call_ledger.forget(feedback_ids=feedback_ids, texts=texts)
+        there = ledger_exists(ledger_url(self._database_url(self.folder)))
+        return self.call_ledger if there else None
 
     def prices(self) -> PriceTable:
         """Return what models cost: closeloop's dated table, the workspace's prices.yaml over it."""
@@ -308,6 +311,7 @@ class Workspace:
                 now=as_of or self.now(),
                 trackers=self._trackers(self.database),
                 stopwatch=time.perf_counter,
+                call_ledger=self.calls_made(),
             )
             # Each pass writes it anew, and nobody asks what a step remembered before.
             self.engine.forget(STATE)

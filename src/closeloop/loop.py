@@ -8,9 +8,10 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from closeloop.ports import StepContext, Tracker
+from closeloop.ports import CallLedger, StepContext, Tracker
 from closeloop.runner import Runner
 from closeloop.stages import (
+    account,
     act,
     attribute,
     brief,
@@ -71,13 +72,17 @@ def run_pass(
     now: datetime,
     trackers: Sequence[Tracker],
     stopwatch: Callable[[], float],
+    call_ledger: CallLedger | None = None,
 ) -> PassReport:
-    """Run every stage over what is new at `now`, then deliver the outbox.
+    """Run every stage over what is new at `now`, then deliver the outbox and account for models.
 
     A stage that works in portions is run, and committed, once a portion.
     """
     report = PassReport(now=now)
-    for name, stage in (*STAGES, (DELIVER, lambda step: act.deliver(step, trackers))):
+    stages = [*STAGES, (DELIVER, lambda step: act.deliver(step, trackers))]
+    if call_ledger is not None:
+        stages.append((account.NAME, lambda step: account.run(step, call_ledger)))
+    for name, stage in stages:
         started = stopwatch()
         left = True
         while left:

@@ -673,6 +673,42 @@ AUDIT = Table(
     ),
 )
 
+MODEL_CALL = Table(
+    "gold",
+    "model_call",
+    "What language models were asked and what it cost: a row a call, also for one that was not made.",
+    ("call_id",),
+    "merge",
+    (
+        _c("call_id", TEXT, "Number in the workspace's ledger of calls."),
+        _c("at", TIME, ""),
+        _c("run", TEXT, "Calls of one command, or of one pass, share it."),
+        _c("purpose", TEXT, "What was asked for: brief, repair, pair, theme_name, probe."),
+        _c("prompt_version", TEXT, ""),
+        _c("model", TEXT, "Kind of service, deployment, model."),
+        _c(
+            "state",
+            TEXT,
+            "How it ended (answered, refused, …); lost: killed before its end; open: in a batch.",
+        ),
+        _c("sent", FLAG, "False: it was not made (budget, a service that is down)."),
+        _c("detail", TEXT, "Why there is no text, in words without secrets or customers' texts."),
+        _c("input_tokens", INT, "Tokens read."),
+        _c("cached_tokens", INT, "Of these, from the service's cache."),
+        _c("output_tokens", INT, "Tokens written."),
+        _c("cost_usd", REAL, "US dollars; null where price or use is not known."),
+        _c(
+            "charged_usd",
+            REAL,
+            "What counts against the budget: at most so much where it is not sure.",
+        ),
+        _c("uncertain", FLAG, "No answer came, but the service may have billed it."),
+        _c("seconds", REAL, "From sending to the end, waits included."),
+        _c("batch", TEXT, "The batch it belongs to, null for a call of its own."),
+        BATCH,
+    ),
+)
+
 TABLES: tuple[Table, ...] = (
     BRONZE_FEEDBACK,
     QUARANTINE,
@@ -696,4 +732,5 @@ TABLES: tuple[Table, ...] = (
     TICKET,
     OUTCOME,
     AUDIT,
+    MODEL_CALL,
 )

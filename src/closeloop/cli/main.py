@@ -45,6 +45,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "review": ("closeloop.cli.review:review", "Approve, reject, merge, split, label."),
     "digest": ("closeloop.cli.digest:digest", "Read today's digest."),
     "outcomes": ("closeloop.cli.signals:outcomes", "See whether fixes held."),
+    "costs": ("closeloop.cli.costs:costs", "See what language models cost, and will cost."),
     "query": ("closeloop.cli.query:query", "SQL over every table."),
     "erase": ("closeloop.cli.erase:erase", "Erase a person's feedback through every layer."),
     "simulate": ("closeloop.cli.simulate:simulate", "Make feedback with known truth."),

@@ -12,6 +12,7 @@ from closeloop.cli.output import print_json
 from closeloop.cli.session import open_workspace
 from closeloop.cli.taxonomy import waiting, waits_line
 from closeloop.cli.times import parse_time
+from closeloop.cli.writer_check import retirement_notes
 from closeloop.errors import TransientError, UsageError
 from closeloop.loop import PassReport
 from closeloop.settings import duration
@@ -26,6 +27,8 @@ from closeloop.settings import duration
 def run(ctx: click.Context, watch: bool, every: str, as_of: str | None, as_json: bool) -> None:
     """Run the loop over all that is new: from new feedback to tickets and verdicts."""
     workspace = open_workspace(ctx)
+    for note in retirement_notes(workspace, workspace.now()):
+        click.echo(f"closeloop: {note}", err=True)
     pause = _pause(every)
     if not watch:
         _show(workspace, workspace.run(as_of=parse_time(as_of)), as_json=as_json)

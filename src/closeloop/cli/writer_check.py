@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from closeloop.app import Workspace
 from closeloop.domain.model_answer import AnswerState, ModelRequest
-from closeloop.models.metered_model import MeteredLanguageModel
+
+if TYPE_CHECKING:
+    from closeloop.models.metered_model import MeteredLanguageModel
 
 OLD_TABLE = timedelta(days=270)
 """Prices and retirements change within months: an older table is worth a look."""
