@@ -255,6 +255,48 @@ class CallLedger(Protocol):
         ...
 
 
+class BatchBook(Protocol):
+    """What was handed in to be answered in batches, until it has been collected.
+
+    Every call of a method is lasting when it returns.
+    """
+
+    def put(
+        self, submission: str, entries: Sequence[tuple[ModelCall, ModelRequest]], *, at: datetime
+    ) -> None:
+        """Record a submission and the intent of its calls, all or none."""
+        ...
+
+    def open_submissions(self) -> list[Submission]:
+        """Return what has not been collected yet, oldest first."""
+        ...
+
+    def waiting(self) -> set[str]:
+        """Return the content keys that wait in open submissions."""
+        ...
+
+    def handed_in(self, submission: str, *, batch_id: str) -> None:
+        """Record under which id the service keeps the submission."""
+        ...
+
+    def entries(self, submission: str) -> list[tuple[ModelCall, ModelRequest | None]]:
+        """Return the calls without an end; no request where it was erased meanwhile."""
+        ...
+
+    def collected(self, submission: str) -> None:
+        """Close a submission and forget its requests."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What was handed in together: the service's id for it (None: not known yet), and when."""
+
+    submission: str
+    batch_id: str | None
+    at: datetime
+
+
 class PairJudge(Protocol):
     """Says of pairs of masked texts whether they are about one issue; it may be wrong at times."""
 

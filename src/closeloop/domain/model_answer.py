@@ -24,6 +24,7 @@ class AnswerState(StrEnum):
     UNAUTHORISED = "unauthorised"
     BUDGET_SPENT = "budget_spent"
     UNAVAILABLE = "unavailable"
+    DEFERRED = "deferred"
 
 
 @dataclass(frozen=True, slots=True)

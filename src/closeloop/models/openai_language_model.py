@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from closeloop.domain.model_answer import AnswerState, ModelAnswer, ModelRequest, Usage
 from closeloop.errors import ModelMissingError, redact
@@ -68,6 +70,20 @@ class OpenAILanguageModel:
         return self._name
 
     @property
+    def service(self) -> OpenAIService:
+        """The service it asks."""
+        return self._service
+
+    @property
+    def dialect(self) -> Dialect:
+        """The API it asks by."""
+        return self._dialect
+
+    def body(self, request: ModelRequest) -> dict[str, Any]:
+        """Return what is sent for a request."""
+        return self._dialect.body(self.bounded(request), self._wording)
+
+    @property
     def place(self) -> str:
         """Host of the service, for people."""
         return self._service.where
@@ -84,6 +100,10 @@ class OpenAILanguageModel:
         except ModelMissingError as error:
             detail = f"{error.message}: {error.hint}"
             return Heard(self._without(AnswerState.UNAVAILABLE, detail), Usage())
+        return self.understand(outcome, request)
+
+    def understand(self, outcome: Said | Refusal | Fault, request: ModelRequest) -> Heard:
+        """Return what an outcome says of a request, with its state; also a line of a batch."""
         if isinstance(outcome, Said):
             return Heard(
                 ModelAnswer(
@@ -127,9 +147,7 @@ class OpenAILanguageModel:
     def _ask_in(self, dialect: Dialect, request: ModelRequest) -> Said | Refusal | Fault:
         body = dialect.body(request, self._wording)
         outcome = self._service.attempt(dialect.path, body, tokens=tokens_at_most(request))
-        if not isinstance(outcome, dict):
-            return outcome
-        return replace(dialect.read(outcome), served=redact(outcome.get("model") or ""))
+        return read_answer(dialect, outcome) if isinstance(outcome, dict) else outcome
 
     def _refused(self, refusal: Refusal) -> ModelAnswer:
         if refusal.reason is Reason.TOO_LONG:
@@ -140,6 +158,11 @@ class OpenAILanguageModel:
 
     def _without(self, state: AnswerState, detail: str) -> ModelAnswer:
         return ModelAnswer(state=state, model=self._name, detail=detail)
+
+
+def read_answer(dialect: Dialect, answer: Mapping[str, Any]) -> Said:
+    """Return what a good answer says, with the model that the service says it used."""
+    return replace(dialect.read(answer), served=redact(answer.get("model") or ""))
 
 
 def tokens_at_most(request: ModelRequest) -> int:

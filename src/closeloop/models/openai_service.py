@@ -7,8 +7,8 @@ import json
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from closeloop.domain.model_answer import AnswerState
@@ -35,6 +35,21 @@ MAX_HOLD_S = 60.0
 NOTE_FROM_S = 5.0
 """Shorter waits are not worth a line."""
 AZURE_PATH = "/openai/v1"
+
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """A request as it is sent. One that is `harmless` may be sent twice: it bills nothing."""
+
+    method: str
+    path: str
+    content: bytes = b""
+    content_type: str = "application/json"
+    model: str = ""
+    harmless: bool = False
 
 
 class OpenAIService:
@@ -102,19 +117,47 @@ class OpenAIService:
         progress: Progress | None = None,
     ) -> dict[str, Any] | Refusal | Fault:
         """Return the service's answer, why it refused the text, or the fault that stayed."""
+        content = json.dumps(body, separators=(",", ":")).encode()
+        sending = Sending("POST", path, content, model=str(body.get("model", "")))
+        return self.request(sending, tokens=tokens, progress=progress)
+
+    def request(
+        self, sending: Sending, *, tokens: int = 0, progress: Progress | None = None
+    ) -> dict[str, Any] | Refusal | Fault:
+        """Send anything that is answered in JSON; return as `attempt` does."""
+        outcome = self._persist(sending, self._read, tokens=tokens, progress=progress)
+        if not isinstance(outcome, Refusal | Fault):
+            self._pace.correct(booked=tokens, used=_used(outcome, tokens))
+        return outcome
+
+    def download(self, path: str) -> bytes | Refusal | Fault:
+        """Return what lies at a path, as it is."""
+        return self._persist(
+            Sending("GET", path, harmless=True), self._read_bytes, tokens=0, progress=None
+        )
+
+    def _persist(
+        self,
+        sending: Sending,
+        read: Callable[[httpx2.Response, str], Answer | Refusal | Fault],
+        *,
+        tokens: int,
+        progress: Progress | None,
+    ) -> Answer | Refusal | Fault:
+        """Send until there is an answer, or a fault that stays."""
+        may_repeat = self._repeat_uncertain or sending.harmless
         renewed, waited, attempt = False, 0.0, 1
         while True:
             pause = self._pace.wait_s(tokens, now=self._clock())
             self._wait(pause, "keeping to the rate limit", progress)
-            outcome = self._send(path, body)
+            response = self._send(sending)
+            outcome = response if isinstance(response, Fault) else read(response, sending.model)
             if not isinstance(outcome, Fault):
-                if not isinstance(outcome, Refusal):
-                    self._pace.correct(booked=tokens, used=_used(outcome, tokens))
                 return outcome
             if outcome.expired and not renewed and self._auth.renew():
                 renewed = True
                 continue
-            if not outcome.again or (outcome.uncertain and not self._repeat_uncertain):
+            if not outcome.again or (outcome.uncertain and not may_repeat):
                 return outcome
             asked = outcome.wait_s
             pause = backoff_s(attempt, self._draw) if asked is None else asked
@@ -130,20 +173,23 @@ class OpenAIService:
             self._client.close()
             self._client = None
 
-    def _send(self, path: str, body: Mapping[str, Any]) -> dict[str, Any] | Refusal | Fault:
+    def _send(self, sending: Sending) -> httpx2.Response | Fault:
         httpx2 = _httpx2()
         if self._client is None:
             self._client = httpx2.Client(
                 timeout=httpx2.Timeout(self._timeout_s, connect=min(CONNECT_S, self._timeout_s)),
                 trust_env=not _is_loopback(urlsplit(self._url).hostname or ""),
             )
-        content = json.dumps(body, separators=(",", ":")).encode()
         try:
-            headers = {"content-type": "application/json", **self._auth.headers()}
+            headers = self._auth.headers()
         except CloseloopError as error:
             return Fault(error, again=False, short="no credential", state=AnswerState.UNAUTHORISED)
+        if sending.content:
+            headers["content-type"] = sending.content_type
         try:
-            answer = self._client.post(self._url + path, content=content, headers=headers)
+            return self._client.request(
+                sending.method, self._url + sending.path, content=sending.content, headers=headers
+            )
         except httpx2.TimeoutException as error:
             sent = not isinstance(error, (httpx2.ConnectTimeout, httpx2.PoolTimeout))
             kind = f"time-out after {self._timeout_s:g} s"
@@ -151,27 +197,44 @@ class OpenAIService:
         except httpx2.RequestError as error:
             sent = not isinstance(error, httpx2.ConnectError)
             return self._no_answer(type(error).__name__, timed_out=False, sent=sent)
-        return self._read(answer, model=str(body.get("model", "")))
 
     def _no_answer(self, kind: str, *, timed_out: bool, sent: bool) -> Fault:
         return no_answer(kind, where=self.where, asker=self._asker, timed_out=timed_out, sent=sent)
 
-    def _read(self, answer: httpx2.Response, *, model: str) -> dict[str, Any] | Refusal | Fault:
+    def _read(self, answer: httpx2.Response, model: str) -> dict[str, Any] | Refusal | Fault:
         spent = spent_for_s(answer.headers)
         if spent is not None:
             self._pace.hold(self._clock() + min(spent, MAX_HOLD_S))
         try:
             payload = json.loads(answer.content)
-        except ValueError:
+        except (ValueError, RecursionError):
             payload = None
-        if answer.status_code == 200:
-            if isinstance(payload, dict):
-                return payload
-            kind = answer.headers.get("content-type", "")
-            return no_json(len(answer.content), kind, where=self.where, asker=self._asker)
-        return refusal_of(answer.status_code, payload) or fault_of(
-            answer.status_code,
-            answer.headers,
+        if not answer.is_success:
+            return self._refused(answer, payload, model)
+        if isinstance(payload, dict):
+            return payload
+        kind = answer.headers.get("content-type", "")
+        return no_json(len(answer.content), kind, where=self.where, asker=self._asker)
+
+    def _read_bytes(self, answer: httpx2.Response, model: str) -> bytes | Refusal | Fault:
+        if answer.is_success:
+            return bytes(answer.content)
+        try:
+            payload = json.loads(answer.content)
+        except (ValueError, RecursionError):
+            payload = None
+        return self._refused(answer, payload, model)
+
+    def _refused(self, answer: httpx2.Response, payload: Any, model: str) -> Refusal | Fault:
+        return self.meaning(answer.status_code, answer.headers, payload, model=model)
+
+    def meaning(
+        self, status: int, headers: Mapping[str, str], payload: Any, *, model: str
+    ) -> Refusal | Fault:
+        """Return what an answer other than a good one means, also one line of a batch."""
+        return refusal_of(status, payload) or fault_of(
+            status,
+            headers,
             payload,
             where=self.where,
             model=model,

@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
-    Boolean,
-    Column,
     Connection,
-    Float,
-    Integer,
-    MetaData,
     RowMapping,
-    String,
-    Table,
-    Text,
     case,
     delete,
     event,
@@ -37,65 +29,14 @@ from closeloop.domain.model_answer import AnswerState, ModelAnswer, ModelRequest
 from closeloop.domain.model_call import ModelCall, Spending
 from closeloop.errors import IntegrityError
 from closeloop.store.database import READ_ONLY, open_engine, overwrite, unreachable
-from closeloop.store.migrations import Migration, migrate
-from closeloop.store.schema import Texts, UtcTime
-
-metadata = MetaData()
-
-versions = Table(
-    "model_call_schema",
-    metadata,
-    Column("version", Integer, primary_key=True, autoincrement=False),
-    Column("name", Text, nullable=False),
+from closeloop.store.migrations import migrate
+from closeloop.store.model_schema import (
+    MIGRATIONS,
+    model_answer,
+    model_batch_request,
+    model_call,
+    versions,
 )
-
-model_call = Table(
-    "model_call",
-    metadata,
-    Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("key", String(64), nullable=False, index=True),
-    Column("purpose", Text, nullable=False),
-    Column("prompt_version", Text, nullable=False),
-    Column("model", Text, nullable=False),
-    Column("run", String(64), nullable=False, index=True),
-    Column("at", UtcTime, nullable=False, index=True),
-    Column("reserved_usd", Float),
-    Column("reserved_tokens", Integer, nullable=False),
-    Column("sent", Boolean, nullable=False),
-    # Null from before the call until after it: a row that stays so was killed between.
-    Column("state", String(30)),
-    Column("detail", Text, nullable=False),
-    Column("input_tokens", Integer, nullable=False),
-    Column("cached_tokens", Integer, nullable=False),
-    Column("output_tokens", Integer, nullable=False),
-    Column("cost_usd", Float),
-    Column("uncertain", Boolean, nullable=False),
-    Column("seconds", Float),
-    Column("batch", Text),
-    # A number is never given out twice: gold.model_call is continued after the newest.
-    sqlite_autoincrement=True,
-)
-
-model_answer = Table(
-    "model_answer",
-    metadata,
-    Column("key", String(64), primary_key=True),
-    Column("purpose", Text, nullable=False),
-    Column("model", Text, nullable=False),
-    Column("state", String(30), nullable=False),
-    Column("text", Text),
-    Column("detail", Text, nullable=False),
-    Column("given_at", UtcTime, nullable=False),
-    Column("about", Texts, nullable=False),
-    Column("request", Text, nullable=False),
-)
-
-
-def _create(connection: Connection) -> None:
-    metadata.create_all(connection)
-
-
-MIGRATIONS = (Migration(1, "create the ledger of model calls", _create),)
 
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|[\"\\/bfnrt])")
 
@@ -111,12 +52,12 @@ class SqlCallLedger:
         self._engine = open_engine(url)
         if self._engine.dialect.name == "sqlite":
             event.listen(self._engine, "connect", _lasting)
-        with self._begin() as connection:
+        with self.transaction() as connection:
             migrate(connection, migrations=MIGRATIONS, versions=versions)
 
     def kept(self, key: str) -> tuple[ModelAnswer, datetime] | None:
         """Return the answer kept under a content key, and when it was given."""
-        with self._begin(reads=True) as connection:
+        with self.transaction(reads=True) as connection:
             row = (
                 connection.execute(select(model_answer).where(model_answer.c.key == key))
                 .mappings()
@@ -136,17 +77,19 @@ class SqlCallLedger:
 
     def begin(self, call: ModelCall) -> int:
         """Record that a call is about to be made; return its number."""
-        with self._begin() as connection:
-            done = connection.execute(insert(model_call).values(**_values(call)))
+        with self.transaction() as connection:
+            done = connection.execute(insert(model_call).values(**call_values(call)))
             key = done.inserted_primary_key
             assert key is not None
             return int(key[0])
 
     def finish(self, call: ModelCall, *, keep: tuple[ModelRequest, ModelAnswer] | None) -> None:
         """Record the end of a call and keep its answer, in one transaction."""
-        with self._begin() as connection:
+        with self.transaction() as connection:
             done = connection.execute(
-                update(model_call).where(model_call.c.number == call.number).values(**_values(call))
+                update(model_call)
+                .where(model_call.c.number == call.number)
+                .values(**call_values(call))
             )
             if done.rowcount != 1:
                 raise IntegrityError(f"the ledger of model calls has no call {call.number}")
@@ -169,7 +112,7 @@ class SqlCallLedger:
             query = query.where(table.at >= since)
         if run is not None:
             query = query.where(table.run == run)
-        with self._begin(reads=True) as connection:
+        with self.transaction(reads=True) as connection:
             calls, usd, unpriced, tokens = connection.execute(query).one()
         return Spending(int(calls), float(usd), int(unpriced), int(tokens))
 
@@ -178,18 +121,24 @@ class SqlCallLedger:
         query = select(model_call).where(model_call.c.number > after).order_by(model_call.c.number)
         if since is not None:
             query = query.where(model_call.c.at >= since)
-        with self._begin(reads=True) as connection:
-            return [_call(row) for row in connection.execute(query).mappings()]
+        with self.transaction(reads=True) as connection:
+            return [call_of(row) for row in connection.execute(query).mappings()]
 
     def forget(self, *, feedback_ids: Sequence[str], texts: Sequence[str]) -> int:
-        """Remove kept answers whose request or text holds the feedback, from disk too."""
+        """Remove kept answers, and requests that wait, that hold the feedback; from disk too."""
         gone = Forgotten.of(feedback_ids=feedback_ids, texts=texts)
-        with self._begin() as connection:
+        with self.transaction() as connection:
             rows = connection.execute(select(model_answer)).mappings()
-            keys = [row["key"] for row in rows if _concerns(row, gone)]
+            keys = [row["key"] for row in rows if _concerns(dict(row), gone)]
             for start in range(0, len(keys), 500):
                 part = keys[start : start + 500]
                 connection.execute(delete(model_answer).where(model_answer.c.key.in_(part)))
+            rows = connection.execute(select(model_batch_request)).mappings()
+            waiting = [row["key"] for row in rows if _concerns({**row, "text": ""}, gone)]
+            for key in waiting:
+                here = model_batch_request.c.key == key
+                connection.execute(delete(model_batch_request).where(here))
+        keys += waiting
         if keys:
             overwrite(self._engine)
         return len(keys)
@@ -199,7 +148,8 @@ class SqlCallLedger:
         self._engine.dispose()
 
     @contextmanager
-    def _begin(self, *, reads: bool = False) -> Iterator[Connection]:
+    def transaction(self, *, reads: bool = False) -> Iterator[Connection]:
+        """Begin a transaction of the ledger's own; commit at the end, roll back on an error."""
         try:
             with self._engine.connect() as connection:
                 options = connection.execution_options(**{READ_ONLY: reads})
@@ -262,7 +212,7 @@ def _storable(text: str) -> str:
     return text.replace("\0", " ").encode("utf-8", "replace").decode()
 
 
-def _concerns(row: RowMapping, gone: Forgotten) -> bool:
+def _concerns(row: Mapping[str, Any], gone: Forgotten) -> bool:
     if not gone.feedback_ids.isdisjoint(row["about"]):
         return True
     for text in (row["request"], row["text"] or ""):
@@ -279,7 +229,8 @@ def _unescaped(text: str) -> str:
     return _ESCAPE.sub(lambda match: json.loads(f'"{match[0]}"'), text)
 
 
-def _values(call: ModelCall) -> dict[str, Any]:
+def call_values(call: ModelCall) -> dict[str, Any]:
+    """Return a call as a row of the ledger."""
     return {
         "key": call.key,
         "purpose": call.purpose,
@@ -302,7 +253,8 @@ def _values(call: ModelCall) -> dict[str, Any]:
     }
 
 
-def _call(row: RowMapping) -> ModelCall:
+def call_of(row: RowMapping) -> ModelCall:
+    """Return a row of the ledger as a call."""
     return ModelCall(
         key=row["key"],
         purpose=row["purpose"],

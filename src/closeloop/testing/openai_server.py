@@ -14,6 +14,7 @@ from typing import Any, Self
 from closeloop.ports import Vectors
 from closeloop.testing.embedders import HashedWordEmbedder
 from closeloop.testing.json_schema import violations
+from closeloop.testing.openai_batching import BatchDesk
 from closeloop.testing.openai_replies import (
     Asked,
     Reply,
@@ -54,7 +55,7 @@ class FakeOpenAI:
     filter for texts that hold "FORBIDDEN") and answers with hashed bags of words, so that the same
     text has the same vector. `writers` are the models that write, by name, each with what it says.
     `billed` holds the usage of every request that the service did, also where its answer was lost.
-    Without `responses_api` it has chat completions only. `contract` is the vendor's OpenAPI document: with it every request and
+    `batching` keeps files and batches, whose requests are answered by the same models. Without `responses_api` it has chat completions only. `contract` is the vendor's OpenAPI document: with it every request and
     answer is checked, and what breaks it is kept in `broken`. Other operations are added to
     `operations` by path.
     """
@@ -80,7 +81,7 @@ class FakeOpenAI:
         self._contract = contract
         self._script: deque[Script] = deque()
         self._closed = threading.Event()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.prefix = "/openai/v1" if azure else "/v1"
         self.writing = WritingModels(writers or {"gpt-5-mini": whatever_fits}, azure=azure)
         self.operations = {
@@ -93,6 +94,7 @@ class FakeOpenAI:
             self.operations[f"{self.prefix}/responses"] = Operation(
                 self.writing.answer, "CreateResponse", "Response"
             )
+        self.batching = BatchDesk(self._in_batch, prefix=self.prefix)
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self._thread = threading.Thread(
@@ -113,10 +115,14 @@ class FakeOpenAI:
     def works(self, asked: Asked) -> Reply:
         """Answer as the service does when nothing is scripted."""
         operation = self.operations.get(asked.path)
-        if operation is None:
+        batching = self.batching.handles(asked)
+        if operation is None and not batching:
             return refusal(404, "404", "Resource not found")
         if not self._allowed(asked):
             return refusal(401, "401", f"Incorrect API key provided: {_shown_key(asked)}.")
+        if operation is None:
+            with self._lock:
+                return self.batching.answer(asked)
         return operation.route(asked)
 
     def answer(self, asked: Asked) -> Reply:
@@ -138,6 +144,16 @@ class FakeOpenAI:
     def commits_then_drops(self, asked: Asked) -> Reply:
         """Do the work, bill it, and close the connection: give it to `then`."""
         return replace(self.works(asked), drop=True)
+
+    def _in_batch(self, asked: Asked) -> Reply:
+        """Answer one line of a batch, and bill it."""
+        operation = self.operations.get(asked.path)
+        if operation is None:
+            return refusal(404, "404", "Resource not found")
+        self._check(operation.request, asked.body)
+        reply = operation.route(asked)
+        self._account(operation, reply)
+        return reply
 
     def _account(self, operation: Operation | None, reply: Reply) -> None:
         if reply.status != 200 or operation is None or operation.answer is None:
@@ -243,8 +259,19 @@ def _handler(service: FakeOpenAI) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        def do_GET(self) -> None:
+            """Answer one request for something kept."""
+            self._answer()
+
+        def do_DELETE(self) -> None:
+            """Answer one request to delete something."""
+            self._answer()
+
         def do_POST(self) -> None:
             """Answer one request."""
+            self._answer()
+
+        def _answer(self) -> None:
             data = self.rfile.read(int(self.headers.get("content-length", 0)))
             try:
                 body = json.loads(data)
@@ -252,7 +279,7 @@ def _handler(service: FakeOpenAI) -> type[BaseHTTPRequestHandler]:
                 body = None
             headers = {name.lower(): value for name, value in self.headers.items()}
             held = body if isinstance(body, dict) else None
-            asked = Asked(self.path, headers, held, method="POST", raw=data)
+            asked = Asked(self.path, headers, held, method=self.command, raw=data)
             self._send(service.answer(asked))
 
         def _send(self, reply: Reply) -> None:

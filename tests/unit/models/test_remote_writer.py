@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from closeloop.domain.model_call import Budget, PriceTable
 from closeloop.errors import SettingsError
+from closeloop.models.metered_model import MeteredLanguageModel, Terms
 from closeloop.models.remote_writer import RemoteWriter
 from closeloop.models.wiring import make_language_model
+from closeloop.ports import CallLedger
+from closeloop.store.model_calls import SqlCallLedger
 
 AZURE = "https://shop.openai.azure.com"
 
@@ -17,9 +22,19 @@ def _key() -> str:
     raise AssertionError("the key is read with the first request only")
 
 
+def _ledger() -> CallLedger:
+    return SqlCallLedger("sqlite://")
+
+
+def model_of(kind: str, remote: RemoteWriter) -> MeteredLanguageModel | None:
+    terms = Terms(PriceTable({}, "", ""), Budget(1, 1, 1), now=lambda: datetime.now(UTC))
+    return make_language_model(kind=kind, remote=remote, terms=terms, ledger=_ledger)
+
+
 def made(kind: str = "azure_openai", **values: Any) -> Any:
     given = {"endpoint": AZURE, "deployment": "briefs", "api_key": _key} | values
-    return make_language_model(kind=kind, remote=RemoteWriter(**given))
+    made = model_of(kind, RemoteWriter(**given))
+    return made and made.unmetered
 
 
 @pytest.mark.parametrize(
@@ -51,7 +66,7 @@ def test_its_name_and_place_are_known_before_anything_is_sent(
 
 
 def test_by_default_there_is_none() -> None:
-    assert make_language_model(kind="deterministic", remote=RemoteWriter()) is None
+    assert model_of("deterministic", RemoteWriter()) is None
 
 
 @pytest.mark.parametrize(

@@ -16,13 +16,8 @@ from closeloop.domain.model_call import ModelCall, Spending
 from closeloop.errors import IntegrityError, TerminalError
 from closeloop.store.database import Database
 from closeloop.store.migrations import Migration, migrate
-from closeloop.store.model_calls import (
-    MIGRATIONS,
-    SqlCallLedger,
-    ledger_exists,
-    ledger_url,
-    versions,
-)
+from closeloop.store.model_calls import SqlCallLedger, ledger_exists, ledger_url
+from closeloop.store.model_schema import MIGRATIONS, versions
 from closeloop.testing.language_model_contract import REQUEST
 
 AT = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
@@ -196,7 +191,7 @@ def test_a_call_lasts_while_a_step_holds_its_own_transaction(tmp_path: Path) -> 
 
 def test_a_newer_ledger_is_refused(ledger: SqlCallLedger) -> None:
     newer = (*MIGRATIONS, Migration(2, "later", lambda connection: None))
-    with ledger._begin() as connection:
+    with ledger.transaction() as connection:
         migrate(connection, migrations=newer, versions=versions)
-    with pytest.raises(TerminalError, match="schema 2"), ledger._begin() as connection:
+    with pytest.raises(TerminalError, match="schema 2"), ledger.transaction() as connection:
         migrate(connection, migrations=MIGRATIONS, versions=versions)
