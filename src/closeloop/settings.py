@@ -440,7 +440,7 @@ def load_policy(path: Path, *, configuration: Configuration) -> tuple[Policy, tu
     """
     if not path.is_file():
         raise SettingsError(f"{path}: no such file", hint="name a policy.yaml")
-    policy, version = _parse(path.parent, path.name, PolicySettings)
+    policy, version = parse_file(path.parent, path.name, PolicySettings)
     known = [c.name for c in configuration.taxonomy.categories]
     tree = yaml.compose(path.read_text(encoding="utf-8"))
     for number, rule in enumerate(policy.rules):
