@@ -464,6 +464,8 @@ SIGNAL = Table(
         _c("confidence", REAL, "theme confidence"),
         _c("confidence_calibrated", FLAG, ""),
         _c("authors", INT, "distinct authors in the window (texts where authors are unknown)"),
+        _c("trust", REAL, "mean weight of the complaints, 0..1: campaigns and repeats count less"),
+        _c("oddities", TEXTS, "what is odd about who speaks, in words"),
         _c("severity", TEXT, "P1..P4"),
         _c("severity_terms", pa.list_(SEVERITY_TERM), ""),
         _c("reviews_exposed", INT, "release signal: reviews on the version"),

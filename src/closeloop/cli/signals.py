@@ -221,6 +221,8 @@ def _print_signal(row: Any, zone: str) -> None:
                 else f"; users or orders {row['exposure_ratio']:.2f} times the usual"
             )
         )
+    for oddity in row["oddities"] or []:
+        click.echo(f"trust {row['trust']:.2f}: {safe(oddity)}")
     if row["segment"]:
         click.echo(f"concentrated in {safe(row['segment'])}")
     click.echo(f"severity {row['severity'] or '-'}")

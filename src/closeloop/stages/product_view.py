@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from closeloop.ports import Condition, StepContext
+from closeloop.stages.voices import voices_of
 from closeloop.stats.artefacts import SUSPEND_DAYS, starts_of_collection
 from closeloop.stats.baseline import Floats, Ints
 from closeloop.tables import ASSIGNMENT, ENRICHMENT, FEEDBACK
@@ -35,6 +36,7 @@ FEEDBACK_COLUMNS = (
     "channel",
     "author_key",
     "duplicate_of",
+    "campaign_id",
     "trust",
     "backfill",
 )
@@ -79,7 +81,8 @@ class ProductView:
     """One product's unique feedback (latest revision, no duplicates) in order of time.
 
     `rows` holds the columns by name; `hours` are hours since 1970, none after the pass's own;
-    `weight` is the trust; `complaint` marks complaints: of a complaint category, with content, and
+    `weight` is the trust, less for what a campaign or an insistent author repeats; `complaint`
+    marks complaints: of a complaint category, with content, and
     not positive. `category` is the main one; `in_category` holds the rows of each category, so a
     text with several stands in several.
     """
@@ -217,7 +220,8 @@ def _view(context: StepContext, product: str, rows: pa.Table) -> ProductView:
         product=product,
         rows=rows,
         hours=hours,
-        weight=np.nan_to_num(_numbers(rows.column("trust")), nan=1.0),
+        weight=np.nan_to_num(_numbers(rows.column("trust")), nan=1.0)
+        * voices_of(rows, hours).weight,
         rating=rating,
         complaint=subject & negative & ~_flags(rows.column("content_free")),
         category=category,

@@ -15,6 +15,7 @@ from closeloop.domain.signal import SignalKind
 from closeloop.ports import StepContext
 from closeloop.stages.product_view import ProductView, hour_of, time_of
 from closeloop.stages.theme_audit import audited_themes
+from closeloop.stages.voices import oddities, voices_of
 from closeloop.stages.watch import RaisedRelease
 from closeloop.stats.baseline import Baselines, Ints
 from closeloop.stats.episodes import LASTS_H, Fate, fate
@@ -45,6 +46,7 @@ class SignalBook:
             self._held[(row["kind"], row["series_id"])] = row
         self._changed: dict[str, Row] = {}
         self._backfill = view.flags("backfill")
+        self._voices = voices_of(view.rows, view.hours)
 
     def take_alarm(
         self,
@@ -179,6 +181,8 @@ class SignalBook:
             "product": self._view.product,
             "ratio": fresh["count"] / max(fresh["baseline"], 0.5),
             "authors": self._authors(inside),
+            "trust": float(self._view.weight[inside].mean()) if len(inside) else None,
+            "oddities": oddities(self._voices, inside),
             "feedback_ids": self._view.ids(inside[-MAX_IDS:]),
             "confidence": self._confidence(fresh["kind"], inside),
             "historic": historic,
