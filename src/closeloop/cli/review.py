@@ -11,7 +11,7 @@ from closeloop.cli.labelling import label
 from closeloop.cli.output import local_time, print_json, print_table, safe, shorten
 from closeloop.cli.person import by_option
 from closeloop.cli.session import open_workspace
-from closeloop.domain.review import ReviewItem, ReviewStatus, ThemeCorrection
+from closeloop.domain.review import ReviewItem, ReviewKind, ReviewStatus, ThemeCorrection
 from closeloop.domain.signal import Severity
 from closeloop.stages import answer
 
@@ -78,7 +78,10 @@ def show_review(ctx: click.Context, review_id: str, as_json: bool) -> None:
             click.echo(f"\n{name.replace('_', ' ')}")
             for line in str(text).splitlines():
                 click.echo(f"  {safe(line)}")
-    click.echo(f"\ncloseloop signals show {item.signal_id[:10]} has the figures and the texts")
+    if item.kind is ReviewKind.CATEGORY:
+        click.echo("\ncloseloop taxonomy proposals has the texts, and what to write")
+    else:
+        click.echo(f"\ncloseloop signals show {item.signal_id[:10]} has the figures and the texts")
 
 
 def _print_item(item: ReviewItem, zone: str) -> None:

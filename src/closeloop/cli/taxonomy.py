@@ -6,15 +6,20 @@ from dataclasses import asdict
 from typing import Any
 
 import click
+import yaml
 
 from closeloop.app import Workspace
 from closeloop.cli.output import local_time, print_json, print_table, safe, shorten
 from closeloop.cli.person import by_option
 from closeloop.cli.session import open_workspace
+from closeloop.domain.review import ReviewStatus
 from closeloop.domain.taxonomy import Taxonomy
+from closeloop.ports import only_if_in
 from closeloop.stages import taxonomy as stage
+from closeloop.stages import taxonomy_proposals
 from closeloop.stages.taxonomy import TaxonomyDiff
-from closeloop.tables import TAXONOMY
+from closeloop.stages.taxonomy_proposals import Proposal
+from closeloop.tables import FEEDBACK, TAXONOMY
 
 MOVES_SHOWN = 15
 SIGNALS_SHOWN = 10
@@ -122,6 +127,64 @@ def apply(ctx: click.Context, anew: bool, by: str, as_json: bool) -> None:
         return
     _tell(found, moved="moved")
     click.echo("\nseries and signals follow with the next run: closeloop run")
+
+
+@taxonomy.command("proposals")
+@click.option("--all", "everything", is_flag=True, help="Answered ones too.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def proposals(ctx: click.Context, everything: bool, as_json: bool) -> None:
+    """Show categories that are lacking: what grew, in whose words, and what to write.
+
+    Nothing is applied: paste the entry into taxonomy.yaml, put it in your own words, and see
+    'closeloop taxonomy diff'. 'closeloop review reject ID --reason …' ends a proposal for good.
+    """
+    workspace = open_workspace(ctx)
+    with workspace.step(stage.NAME) as step:
+        held = taxonomy_proposals.proposals(step)
+        wanted = [p for p in held if everything or p[1].status is ReviewStatus.OPEN]
+        ids = [i for p, _ in wanted for i in p.central_ids]
+        rows = step.rows(
+            FEEDBACK, columns=["feedback_id", "text"], where=[only_if_in("feedback_id", ids)]
+        )
+    texts = dict(
+        zip(rows.column("feedback_id").to_pylist(), rows.column("text").to_pylist(), strict=True)
+    )
+    if as_json:
+        print_json(
+            [
+                asdict(p) | {"status": item.status.value, "yaml": _entry(p, texts)}
+                for p, item in wanted
+            ]
+        )
+        return
+    if not wanted:
+        click.echo("no category is proposed: texts that fit none have not grown")
+    for proposal, item in wanted:
+        share = proposal.texts / proposal.all_texts
+        click.echo(
+            f"{proposal.proposal_id[:10]} {item.status.value}: {safe(', '.join(proposal.words))}\n"
+            f"{proposal.texts} texts of {proposal.authors} authors in 28 days ({share:.2%} of all), "
+            f"{proposal.before} in the 12 weeks before; chance {proposal.chance:.1g}\n"
+            f"a week: {' '.join(str(texts) for _, texts, _ in proposal.weeks)}\n"
+            f"products: {safe(', '.join(f'{p} {n}' for p, n in proposal.products))}\n"
+        )
+        click.echo(_entry(proposal, texts))
+
+
+def _entry(proposal: Proposal, texts: dict[str, str]) -> str:
+    """Return the category as it would stand in taxonomy.yaml."""
+    examples = [shorten(texts[i], 200) for i in proposal.central_ids if texts.get(i)]
+    entry = {
+        "name": proposal.name,
+        "description": f"(write one sentence) Texts about {', '.join(proposal.words)}.",
+        "complaint": proposal.complaint,
+        "impact": 0.5 if proposal.complaint else 0.1,
+        "words": list(proposal.words),
+        "examples": examples,
+    }
+    written = yaml.safe_dump([entry], sort_keys=False, allow_unicode=True, width=100)
+    return "\n".join(f"  {line}" for line in written.splitlines())
 
 
 def applied(workspace: Workspace) -> list[dict[str, Any]]:

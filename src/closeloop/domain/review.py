@@ -14,6 +14,7 @@ class ReviewKind(StrEnum):
 
     SIGNAL = "signal"
     OUTCOME = "outcome"
+    CATEGORY = "category"
 
 
 class ReviewStatus(StrEnum):

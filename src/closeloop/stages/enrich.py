@@ -18,6 +18,7 @@ from closeloop.stages.enrich_category import (
     MIN_LABELS,
     CategoryModel,
     Filing,
+    Labelled,
     build,
     classify,
 )
@@ -281,15 +282,20 @@ def category_model(
             return model
     answers = {label.subject[0]: label.value for label in labels if label.subject}
     ids = sorted(answers)
-    vectors = _vectors(context, where=[only_if_in("feedback_id", ids)])
-    model = build(
-        taxonomy,
-        embedder.embed,
-        model_id=embedder.model_id,
-        label_vectors=matrix(vectors.column("vector")) if vectors.num_rows else None,
-        label_names=[answers[i] for i in vectors.column("feedback_id").to_pylist()],
-        label_ids=vectors.column("feedback_id").to_pylist(),
-    )
+    where = [only_if_in("feedback_id", ids)]
+    vectors = _vectors(context, where=where)
+    texts = context.rows(FEEDBACK, columns=["feedback_id", "revision", "text"], where=where)
+    place = pc.index_in(_keys(vectors), value_set=_keys(texts))
+    labelled = None
+    if vectors.num_rows:
+        named = vectors.column("feedback_id").to_pylist()
+        labelled = Labelled(
+            ids=named,
+            texts=pc.fill_null(texts.column("text").take(place), "").to_pylist(),
+            vectors=matrix(vectors.column("vector")),
+            names=[answers[i] for i in named],
+        )
+    model = build(taxonomy, embedder.embed, model_id=embedder.model_id, labelled=labelled)
     if keep:
         context.put_state(CATEGORY, model.to_bytes())
     return model

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from closeloop.domain.taxonomy import Taxonomy
 from closeloop.ports import Vectors
 from closeloop.stages.enrich_clauses import ReadClauses
+from closeloop.stages.enrich_words import WordHead, fit_together
 from closeloop.stats.logistic import (
     Logistic,
     fit_classes,
     fit_temperature,
     probabilities,
 )
-from closeloop.text.words import Words
+from closeloop.text.words import Words, words_of
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -40,6 +42,21 @@ CLAUSE_CONFIDENCE = 0.5
 whole text / with clauses at .4 / .5 / .6 / .7: .15 / .37 / .31 / .27 / .24, at a precision of
 .90 / .88 / .88 / .90 / .90."""
 MIN_LABELS = 100
+PARTS = 3
+MAX_COMPARED = 1_500
+"""So many labels are enough to choose between shapes; more would take long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a model is made of beside the head over vectors."""
+
+    nearest_weight: float
+    words: bool
+
+
+START = Shape(NEAREST_WEIGHT, words=False)
+SHAPES = (START, Shape(0.0, words=False), Shape(NEAREST_WEIGHT, words=True), Shape(0.0, words=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +64,8 @@ class CategoryModel:
     """Examples' vectors with their classes, a head over them, and what it was made from.
 
     `labels` is how many of people's labels went in; `calibrated` from 100 on. `label_ids` are the
-    feedback ids of the labelled texts: theirs are the last vectors of `examples`.
+    feedback ids of the labelled texts: theirs are the last vectors of `examples`. `words` is there
+    where labels have shown that words tell the categories better than vectors alone.
     """
 
     names: tuple[str, ...]
@@ -59,6 +77,8 @@ class CategoryModel:
     model_id: str
     labels: int = 0
     label_ids: tuple[str, ...] = ()
+    nearest_weight: float = NEAREST_WEIGHT
+    words: WordHead | None = None
 
     @property
     def calibrated(self) -> bool:
@@ -69,7 +89,8 @@ class CategoryModel:
     def name(self) -> str:
         """Stored with each category."""
         end = f"{self.labels} labels" if self.calibrated else "uncalibrated"
-        return f"examples+head, taxonomy {self.taxonomy_version} ({end})"
+        made = "examples+head" if self.words is None else "examples+words+head"
+        return f"{made}, taxonomy {self.taxonomy_version} ({end})"
 
     def similarities(self, vectors: Vectors) -> Floats:
         """Return the cosine with the nearest example of each category [texts, categories]."""
@@ -79,10 +100,13 @@ class CategoryModel:
             best[:, number] = to_all[:, self.classes == number].max(axis=1)
         return best
 
-    def scores(self, vectors: Vectors) -> tuple[Floats, Floats]:
+    def scores(self, vectors: Vectors, words: Words | None = None) -> tuple[Floats, Floats]:
         """Return (score [texts, categories], best similarity [texts])."""
         nearest = self.similarities(vectors)
-        return self.head.scores(vectors) + NEAREST_WEIGHT * nearest, nearest.max(axis=1)
+        scores = self.head.scores(vectors) + self.nearest_weight * nearest
+        if self.words is not None and words is not None:
+            scores += self.words.scores(words)
+        return scores, nearest.max(axis=1)
 
     def without(self, feedback_ids: Collection[str]) -> CategoryModel:
         """Return the model without the vectors of these texts; the head is a sum over many."""
@@ -99,8 +123,14 @@ class CategoryModel:
     def to_bytes(self) -> bytes:
         """Return the model as npz."""
         file = io.BytesIO()
+        held = {} if self.words is None else asdict(self.words)
         np.savez_compressed(
             file,
+            **{
+                f"words_{name}": value.astype(np.float32) if name == "weights" else value
+                for name, value in held.items()
+            },
+            nearest_weight=np.array(self.nearest_weight),
             names=np.array(self.names),
             examples=self.examples,
             classes=self.classes,
@@ -127,7 +157,50 @@ class CategoryModel:
                 model_id=str(held["versions"][1]),
                 labels=int(held["labels"]),
                 label_ids=tuple(held["label_ids"].tolist()) if "label_ids" in held else (),
+                nearest_weight=float(held["nearest_weight"])
+                if "nearest_weight" in held
+                else NEAREST_WEIGHT,
+                words=WordHead(
+                    held["words_buckets"],
+                    held["words_rarity"],
+                    held["words_weights"].astype(np.float64),
+                )
+                if "words_buckets" in held
+                else None,
             )
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Texts that teach: their vectors, the texts themselves, and the class of each."""
+
+    vectors: Vectors
+    texts: tuple[str, ...]
+    classes: Ints
+
+    def take(self, rows: Ints) -> Examples:
+        """Return some of them."""
+        return Examples(
+            self.vectors[rows], tuple(self.texts[i] for i in rows.tolist()), self.classes[rows]
+        )
+
+    def and_then(self, other: Examples) -> Examples:
+        """Return these and others after them."""
+        return Examples(
+            np.concatenate([self.vectors, other.vectors]),
+            self.texts + other.texts,
+            np.concatenate([self.classes, other.classes]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Texts that people gave a category: ids, texts, vectors [texts, dimensions], names."""
+
+    ids: Sequence[str]
+    texts: Sequence[str]
+    vectors: Vectors
+    names: Sequence[str]
 
 
 def build(
@@ -135,13 +208,12 @@ def build(
     embed: Callable[[Sequence[str]], Vectors],
     *,
     model_id: str,
-    label_vectors: Vectors | None = None,
-    label_names: Sequence[str] = (),
-    label_ids: Sequence[str] = (),
+    labelled: Labelled | None = None,
 ) -> CategoryModel:
     """Return the model of a taxonomy; people's labels count as examples of their category.
 
-    From 100 labels on, every second one is held back to fit the temperature.
+    From 100 labels on they decide, by what they say of one another, whether words are read beside
+    the vectors and how much the nearest example counts; and half of them fit the temperature.
     """
     names = tuple(category.name for category in taxonomy.categories)
     texts: list[str] = []
@@ -150,33 +222,34 @@ def build(
         own = (category.name, f"{category.name}: {category.description}", *category.examples)
         texts.extend(own)
         classes.extend([number] * len(own))
-    vectors = embed(texts)
-    known = [i for i, name in enumerate(label_names) if name in names]
-    if label_vectors is None or not known:
-        return _fitted(names, vectors, np.array(classes), taxonomy.version, model_id)
-    answered = np.array([names.index(label_names[i]) for i in known])
-    theirs = label_vectors[known]
-    temperature = START_TEMPERATURE
-    if len(known) >= MIN_LABELS:
-        half = np.arange(len(known)) % 2 == 0
-        first = _fitted(
-            names,
-            np.concatenate([vectors, theirs[half]]),
-            np.concatenate([classes, answered[half]]),
-            taxonomy.version,
-            model_id,
-        )
-        temperature = fit_temperature(first.scores(theirs[~half])[0], answered[~half])
-    return _fitted(
-        names,
-        np.concatenate([vectors, theirs]),
-        np.concatenate([classes, answered]),
-        taxonomy.version,
-        model_id,
-        temperature=temperature,
-        labels=len(known),
-        label_ids=tuple(label_ids[i] for i in known),
+    defined = Examples(embed(texts), tuple(texts), np.array(classes))
+    known = [i for i, n in enumerate(labelled.names) if n in names] if labelled else []
+    bare = CategoryModel(
+        names=names,
+        examples=defined.vectors,
+        classes=defined.classes,
+        head=Logistic(np.zeros((0, len(names))), np.zeros(len(names))),
+        temperature=START_TEMPERATURE,
+        taxonomy_version=taxonomy.version,
+        model_id=model_id,
     )
+    if labelled is None or not known:
+        return _fitted(bare, defined, START)
+    theirs = Examples(
+        labelled.vectors[known],
+        tuple(labelled.texts[i] for i in known),
+        np.array([names.index(labelled.names[i]) for i in known]),
+    )
+    bare = replace(bare, labels=len(known), label_ids=tuple(labelled.ids[i] for i in known))
+    if len(known) < MIN_LABELS:
+        return _fitted(bare, defined.and_then(theirs), START)
+    shape = _best_shape(bare, defined, theirs)
+    half = np.arange(len(known)) % 2 == 0
+    first = _fitted(bare, defined.and_then(theirs.take(np.flatnonzero(half))), shape)
+    rest = theirs.take(np.flatnonzero(~half))
+    scores, _ = first.scores(rest.vectors, words_of(pa.array(rest.texts, pa.string())))
+    bare = replace(bare, temperature=fit_temperature(scores, rest.classes))
+    return _fitted(bare, defined.and_then(theirs), shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +326,7 @@ def _probabilities(
     The category's words and the text's tone move the score a little: a negative text is rather a
     complaint, a positive one rather not.
     """
-    scores, best = model.scores(vectors)
+    scores, best = model.scores(vectors, words)
     for number, category in enumerate(taxonomy.categories):
         if category.words:
             hit = words.sums(words.marks(frozenset(category.words))) > 0
@@ -264,28 +337,52 @@ def _probabilities(
     return probabilities(scores, temperature=model.temperature), best >= MIN_SIMILARITY
 
 
-def _fitted(
-    names: tuple[str, ...],
-    vectors: Vectors,
-    classes: Ints,
-    taxonomy_version: str,
-    model_id: str,
-    *,
-    temperature: float = START_TEMPERATURE,
-    labels: int = 0,
-    label_ids: tuple[str, ...] = (),
-) -> CategoryModel:
+def _best_shape(bare: CategoryModel, defined: Examples, theirs: Examples) -> Shape:
+    """Return the shape that tells held-back labels best: the mean over classes of the share right.
+
+    Three parts of the labels are held back in turn; of equal shapes the plainer counts.
+    """
+    if len(theirs.texts) > MAX_COMPARED:
+        step = -(-len(theirs.texts) // MAX_COMPARED)
+        theirs = theirs.take(np.arange(0, len(theirs.texts), step))
+    part = np.arange(len(theirs.texts)) % PARTS
+    found = []
+    for shape in SHAPES:
+        right = np.zeros(len(part), np.bool_)
+        for number in range(PARTS):
+            held = theirs.take(np.flatnonzero(part == number))
+            taught = defined.and_then(theirs.take(np.flatnonzero(part != number)))
+            model = _fitted(bare, taught, shape)
+            scores, _ = model.scores(held.vectors, words_of(pa.array(held.texts, pa.string())))
+            right[part == number] = scores.argmax(axis=1) == held.classes
+        classes = np.unique(theirs.classes)
+        found.append(np.mean([right[theirs.classes == c].mean() for c in classes]))
+    return SHAPES[int(np.argmax(found))]
+
+
+def _fitted(bare: CategoryModel, taught: Examples, shape: Shape) -> CategoryModel:
     # Each category weighs the same, however many examples it has.
-    sizes = np.bincount(classes, minlength=len(names))
-    weight = len(classes) / (len(names) * sizes[classes])
-    return CategoryModel(
-        names=names,
-        examples=np.ascontiguousarray(vectors, np.float32),
-        classes=classes,
-        head=fit_classes(vectors, classes, count=len(names), l2=0.1, sample_weight=weight),
-        temperature=temperature,
-        taxonomy_version=taxonomy_version,
-        model_id=model_id,
-        labels=labels,
-        label_ids=label_ids,
+    count = len(bare.names)
+    sizes = np.bincount(taught.classes, minlength=count)
+    weight = len(taught.classes) / (count * sizes[taught.classes])
+    words = None
+    if shape.words:
+        head, words = fit_together(
+            taught.vectors,
+            words_of(pa.array(taught.texts, pa.string())),
+            taught.classes,
+            count=count,
+            sample_weight=weight,
+        )
+    else:
+        head = fit_classes(
+            taught.vectors, taught.classes, count=count, l2=0.1, sample_weight=weight
+        )
+    return replace(
+        bare,
+        examples=np.ascontiguousarray(taught.vectors, np.float32),
+        classes=taught.classes,
+        head=head,
+        words=words,
+        nearest_weight=shape.nearest_weight,
     )

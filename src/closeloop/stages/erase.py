@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from closeloop.domain.erasure import Forgotten
 from closeloop.ports import StepContext, only_if_in
-from closeloop.stages import embed_words, enrich, theme_recall, theme_tickets
+from closeloop.stages import embed_words, enrich, taxonomy_proposals, theme_recall, theme_tickets
 from closeloop.stages.refine_links import forget as forget_copies
 from closeloop.stages.refine_rows import text_hashes
 from closeloop.tables import (
@@ -172,6 +172,7 @@ def erase(context: StepContext, feedback_ids: Sequence[str], *, by: str, request
         + _drop_states(context, gone)
         + enrich.forget(context, ids)
         + theme_recall.forget(context, ids)
+        + taxonomy_proposals.forget(context, ids)
     )
     rows["operational database"] = context.ops.forget(feedback_ids=ids, texts=words)
     rows = {name: number for name, number in rows.items() if number}

@@ -10,6 +10,7 @@ from closeloop.domain.autonomy import standings
 from closeloop.domain.review import AuditEntry, Label
 from closeloop.ports import StepContext
 from closeloop.stages.outbox import mirror
+from closeloop.stages.taxonomy_proposals import propose_categories
 from closeloop.tables import AUDIT, TICKET
 
 NAME = "learn"
@@ -24,8 +25,10 @@ def run(context: StepContext) -> None:
     """Bring calibration figures, gold.audit and gold.ticket up to date with what people did.
 
     Labels, answers and moved tickets come from commands between two passes, so the operational
-    database is looked at in every pass; where nothing changed, nothing is written.
+    database is looked at in every pass; where nothing changed, nothing is written. Once a day texts
+    that fit no category are looked over, and a new category may be proposed.
     """
+    propose_categories(context)
     _calibrate(context, context.ops.labels())
     _audit(context)
     _mirror_tickets(context)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_softmax, softmax
 
@@ -55,18 +56,22 @@ def fit_binary(features: Any, truth: npt.ArrayLike, *, l2: float = 1.0) -> Logis
 
 
 def fit_classes(
-    features: npt.NDArray[Any],
+    features: Any,
     classes: Ints,
     *,
     count: int,
     l2: float = 1.0,
     sample_weight: Floats | None = None,
 ) -> Logistic:
-    """Return the head of a choice among `count` classes; dense features, one class number a row."""
-    x = np.asarray(features, np.float64)
-    weight = np.ones(len(x)) if sample_weight is None else sample_weight
-    truth = np.zeros((len(x), count))
-    truth[np.arange(len(x)), classes] = 1.0
+    """Return the head of a choice among `count` classes; one class number a row.
+
+    `features` is dense or sparse [rows, features].
+    """
+    x = features if sparse.issparse(features) else np.asarray(features, np.float64)
+    rows = x.shape[0]
+    weight = np.ones(rows) if sample_weight is None else sample_weight
+    truth = np.zeros((rows, count))
+    truth[np.arange(rows), classes] = 1.0
     shape = (x.shape[1] + 1, count)
 
     def loss(point: Floats) -> tuple[float, Floats]:

@@ -69,12 +69,20 @@ def late_groups(centred: Vectors, fresh: Bools, *, least_cosine: float, members:
 
 
 def has_surged(*, before: int, texts_before: int, after: int, texts_after: int) -> bool:
-    """Return whether a child's share of its parent's and its own texts has risen since its birth.
+    """Return whether a child's share of its parent's and its own texts has risen since its birth."""
+    chance = chance_of_rise(
+        before=before, texts_before=texts_before, after=after, texts_after=texts_after
+    )
+    return chance <= KEEP_CHANCE
+
+
+def chance_of_rise(*, before: int, texts_before: int, after: int, texts_after: int) -> float:
+    """Return the chance of so many texts after, or more, where their share has not risen.
 
     Conditional binomial test of two Poisson rates (Przyborowski & Wilenski 1940): of before + after
-    texts so many come after, one-sided, at KEEP_CHANCE.
+    texts so many come after, one-sided.
     """
     if after <= 0:
-        return False
+        return 1.0
     share = texts_after / max(texts_before + texts_after, 1)
-    return bool(betainc(after, before + 1, share) <= KEEP_CHANCE)
+    return float(betainc(after, before + 1, share))
