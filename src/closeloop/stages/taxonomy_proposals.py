@@ -54,6 +54,7 @@ MIN_RATIO = 2.0
 MAX_CHANCE = 0.01
 """Chance of such a rise where nothing grew, shared by all groups that are tested (Bonferroni)."""
 MAX_CLUSTERED = 4_000
+MAX_FRAMED = 2_000
 CENTRAL = 8
 MAX_KEPT = 200
 
@@ -195,11 +196,13 @@ def _window(context: StepContext) -> _Window | None:
 
 def _groups(context: StepContext, window: _Window, held: Sequence[Proposal]) -> list[Proposal]:
     """Return a proposal for each group of unknown texts that grew."""
-    picked, vectors = _vectors(context, window)
+    picked, vectors = _vectors(context, window, _newest(window))
     recent = window.recent[picked]
     if recent.sum() < MIN_TEXTS:
         return []
-    frame = fit_frame(vectors, seed=context.config.seed)
+    # Near and far are measured by texts of every kind: the unknown may be of one subject.
+    _, others = _vectors(context, window, _draw(window))
+    frame = fit_frame(others, seed=context.config.seed)
     centred = frame.centred(vectors)
     groups = bootstrap(centred[recent], seed=context.config.seed)
     sums, sizes = sums_of(centred[recent], groups, count=int(groups.max(initial=-1)) + 1)
@@ -225,11 +228,21 @@ def _groups(context: StepContext, window: _Window, held: Sequence[Proposal]) -> 
     return found
 
 
-def _vectors(context: StepContext, window: _Window) -> tuple[Ints, Vectors]:
-    """Return rows of unknown texts (the newest are drawn from first) and their vectors."""
+def _newest(window: _Window) -> Ints:
+    """Return the rows of unknown texts, the newest of either time where there are many."""
     rows = np.flatnonzero(window.unknown)
     late, early = rows[window.recent[rows]], rows[~window.recent[rows]]
-    rows = np.concatenate([early[-MAX_CLUSTERED:], late[-MAX_CLUSTERED:]])
+    return np.concatenate([early[-MAX_CLUSTERED:], late[-MAX_CLUSTERED:]])
+
+
+def _draw(window: _Window) -> Ints:
+    """Return rows of all kinds: those with the lowest ids, which are hashes."""
+    order = pc.sort_indices(window.rows.column("feedback_id"))
+    return np.sort(np.asarray(order, np.int64)[:MAX_FRAMED])
+
+
+def _vectors(context: StepContext, window: _Window, rows: Ints) -> tuple[Ints, Vectors]:
+    """Return those of the rows that have a vector, and the vectors."""
     texts = window.rows.take(pa.array(rows))
     where = [only_if_in("feedback_id", texts.column("feedback_id").to_pylist())]
     columns = ["feedback_id", "revision", "model", "vector"]

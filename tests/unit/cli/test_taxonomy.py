@@ -1,10 +1,15 @@
 """A changed taxonomy.yaml is shown before it moves anything, waits until it is applied, and is kept."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
+import yaml
+
 from closeloop.app import Workspace
+from closeloop.domain.review import ReviewItem, ReviewKind, ReviewStatus
 from closeloop.stages import embed, enrich
+from closeloop.stages.taxonomy_proposals import PROPOSALS, Proposal
 from closeloop.tables import FEEDBACK
 from closeloop.testing.example_rows import AT
 from closeloop.testing.example_workspace import example_workspace
@@ -91,3 +96,54 @@ def test_nothing_is_applied_before_the_first_run(tmp_path: Path) -> None:
     shown = told(tmp_path, "taxonomy", "show")
     assert shown["history"] == []
     assert "not applied yet" in command(tmp_path, "taxonomy", "show").output
+
+
+def test_a_proposal_is_shown_with_an_entry_to_paste(tmp_path: Path) -> None:
+    workspace = _workspace(tmp_path)
+    proposal = Proposal(
+        proposal_id="p1",
+        name="parking gate",
+        words=("parking", "gate"),
+        central_ids=("f0", "gone"),
+        texts=40,
+        before=2,
+        all_texts=1_000,
+        all_before=3_000,
+        unknown=90,
+        unknown_before=60,
+        chance=1e-9,
+        authors=33,
+        complaint=True,
+        products=(("shop-app", 40),),
+        weeks=(("2024-01-01", 2, 250), ("2024-01-08", 40, 250)),
+        looked_at=AT.isoformat(),
+    )
+    with workspace.step("learn") as step:
+        step.put_state(PROPOSALS, json.dumps([0, [asdict(proposal)]]).encode())
+        step.ops.put_review(
+            ReviewItem(
+                "p1",
+                ReviewKind.CATEGORY,
+                "",
+                "",
+                "shop-app",
+                "a new category? parking, gate",
+                ("40 texts",),
+                ReviewStatus.OPEN,
+                AT,
+            )
+        )
+    workspace.database.close()
+    (shown,) = told(tmp_path, "taxonomy", "proposals")
+    assert (shown["name"], shown["status"], shown["texts"]) == ("parking gate", "open", 40)
+    (entry,) = yaml.safe_load(shown["yaml"])
+    assert entry["name"] == "parking gate"
+    assert len(entry["examples"]) == 1
+    assert entry["examples"][0].startswith("payment failed")
+    printed = command(tmp_path, "taxonomy", "proposals").output
+    assert "\x1b" not in printed
+    assert "a week: 2 40" in printed
+    assert "taxonomy proposals" in command(tmp_path, "review", "show", "p1").output
+    assert command(tmp_path, "review", "reject", "p1", "--reason", "known").exit_code == 0
+    assert told(tmp_path, "taxonomy", "proposals") == []
+    assert len(told(tmp_path, "taxonomy", "proposals", "--all")) == 1

@@ -243,3 +243,24 @@ def test_clauses_are_read_by_a_student_once_there_are_texts_to_fit_it_to(
     for start in range(0, 200, 20):
         _feed(context, [f"payment failed number {start + i}" for i in range(20)], start=start)
     assert teacher.fitted == [40, 160], "again at four times the texts, not with every pass"
+
+
+def test_labels_choose_to_read_words_where_vectors_can_not_tell() -> None:
+    # A vector of four numbers holds next to nothing of a text; its words tell all.
+    context = InMemoryContext(embedder=HashedWordEmbedder(dimensions=4))
+    texts = [f"{'krumpf' if i % 2 else 'zonk'} thing {i % 11} of {i % 7}" for i in range(160)]
+    _feed(context, texts)
+    for i in range(len(texts)):
+        value = "shipping delay" if i % 2 else "broken UI"
+        label = Label(
+            f"l{i}", LabelKind.CATEGORY, "wallet", None, (f"f{i:05d}",), value,
+            None, None, "ann", NOON,
+        )  # fmt: skip
+        context.ops.put_label(label)
+    _feed(context, ["krumpf of late", "zonk of late"], start=1_000)
+    rows = _by_text(context)
+    assert "words" in rows["zonk of late"]["category_model"]
+    assert rows["krumpf of late"]["category"] == "shipping delay"
+    assert rows["zonk of late"]["category"] == "broken UI"
+    model = _category(context)
+    assert CategoryModel.from_bytes(model.to_bytes()).to_bytes() == model.to_bytes()
