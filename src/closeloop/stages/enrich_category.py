@@ -42,6 +42,10 @@ CLAUSE_CONFIDENCE = 0.5
 whole text / with clauses at .4 / .5 / .6 / .7: .15 / .37 / .31 / .27 / .24, at a precision of
 .90 / .88 / .88 / .90 / .90."""
 MIN_LABELS = 100
+MIN_COMPARED = 50
+"""So many labels choose the model's shape."""
+LEAST_GAIN = 0.02
+"""A fuller shape must tell held-back labels better by so much: few labels say little."""
 PARTS = 3
 MAX_COMPARED = 1_500
 """So many labels are enough to choose between shapes; more would take long."""
@@ -212,8 +216,8 @@ def build(
 ) -> CategoryModel:
     """Return the model of a taxonomy; people's labels count as examples of their category.
 
-    From 100 labels on they decide, by what they say of one another, whether words are read beside
-    the vectors and how much the nearest example counts; and half of them fit the temperature.
+    From 50 labels on they decide, by what they say of one another, whether words are read beside
+    the vectors and whether the nearest example counts. From 100 on half of them fit the temperature.
     """
     names = tuple(category.name for category in taxonomy.categories)
     texts: list[str] = []
@@ -241,9 +245,9 @@ def build(
         np.array([names.index(labelled.names[i]) for i in known]),
     )
     bare = replace(bare, labels=len(known), label_ids=tuple(labelled.ids[i] for i in known))
+    shape = START if len(known) < MIN_COMPARED else _best_shape(bare, defined, theirs)
     if len(known) < MIN_LABELS:
-        return _fitted(bare, defined.and_then(theirs), START)
-    shape = _best_shape(bare, defined, theirs)
+        return _fitted(bare, defined.and_then(theirs), shape)
     half = np.arange(len(known)) % 2 == 0
     first = _fitted(bare, defined.and_then(theirs.take(np.flatnonzero(half))), shape)
     rest = theirs.take(np.flatnonzero(~half))
@@ -340,7 +344,7 @@ def _probabilities(
 def _best_shape(bare: CategoryModel, defined: Examples, theirs: Examples) -> Shape:
     """Return the shape that tells held-back labels best: the mean over classes of the share right.
 
-    Three parts of the labels are held back in turn; of equal shapes the plainer counts.
+    Three parts of the labels are held back in turn. Where little is gained, all stays as it starts.
     """
     if len(theirs.texts) > MAX_COMPARED:
         step = -(-len(theirs.texts) // MAX_COMPARED)
@@ -357,7 +361,8 @@ def _best_shape(bare: CategoryModel, defined: Examples, theirs: Examples) -> Sha
             right[part == number] = scores.argmax(axis=1) == held.classes
         classes = np.unique(theirs.classes)
         found.append(np.mean([right[theirs.classes == c].mean() for c in classes]))
-    return SHAPES[int(np.argmax(found))]
+    best = int(np.argmax(found))
+    return SHAPES[best] if found[best] - found[0] >= LEAST_GAIN else START
 
 
 def _fitted(bare: CategoryModel, taught: Examples, shape: Shape) -> CategoryModel:
