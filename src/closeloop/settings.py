@@ -19,7 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from closeloop.domain.configuration import Configuration, PiiRule
 from closeloop.domain.feedback import SourceProfile
-from closeloop.domain.policy import Action, Policy, Rule, SeverityWeights
+from closeloop.domain.policy import DEFAULT_TIERS, Action, Policy, Rule, SeverityWeights
 from closeloop.domain.product import OwnerRule, Owners, Product
 from closeloop.domain.signal import Severity
 from closeloop.domain.taxonomy import Category, Taxonomy
@@ -324,12 +324,19 @@ class WeightSettings(_Strict):
     size: float = Field(25.0, ge=0)
     acceleration: float = Field(10.0, ge=0)
     customers: float = Field(15.0, ge=0)
+    revenue: float = Field(10.0, ge=0)
+    tier: float = Field(10.0, ge=0)
+    recency: float = Field(5.0, ge=0)
     impact: float = Field(25.0, ge=0)
     release: float = Field(10.0, ge=0)
     safety: float = Field(40.0, ge=0)
-    p1: float = Field(65.0, ge=0)
-    p2: float = Field(45.0, ge=0)
-    p3: float = Field(25.0, ge=0)
+    p1: float = Field(70.0, ge=0)
+    p2: float = Field(50.0, ge=0)
+    p3: float = Field(30.0, ge=0)
+    full_order_value: float = Field(10_000.0, gt=0)
+    tiers: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
+        default_factory=lambda: dict(DEFAULT_TIERS)
+    )
 
 
 class PolicySettings(_Strict):
@@ -459,7 +466,9 @@ def _policy(policy: PolicySettings, version: str) -> Policy:
         labels_for_autonomy=policy.labels_for_autonomy,
         precision_for_autonomy=policy.precision_for_autonomy,
         snooze=policy.snooze,
-        weights=SeverityWeights(**policy.weights.model_dump()),
+        weights=SeverityWeights(
+            **policy.weights.model_dump() | {"tiers": tuple(sorted(policy.weights.tiers.items()))}
+        ),
         sla_hours=tuple(sorted(policy.sla_hours.items())),
     )
 

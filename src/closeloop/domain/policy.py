@@ -18,20 +18,41 @@ class Action(StrEnum):
     SUPPRESS = "suppress"
 
 
+DEFAULT_TIERS = (
+    ("enterprise", 1.0),
+    ("vip", 1.0),
+    ("platinum", 1.0),
+    ("business", 0.8),
+    ("premium", 0.6),
+    ("gold", 0.6),
+    ("pro", 0.5),
+)
+"""How much a customer of a tier weighs where policy.yaml names none."""
+
+
 @dataclass(frozen=True, slots=True)
 class SeverityWeights:
-    """Weights of the visible terms and the points from which a severity starts."""
+    """Weights of the visible terms and the points from which a severity starts.
+
+    `tiers` says how much a customer of a tier weighs (0..1; one that is not named weighs nothing);
+    orders worth `full_order_value` together, in the shop's currency, are the full revenue term.
+    """
 
     sentiment: float = 15.0
     size: float = 25.0
     acceleration: float = 10.0
     customers: float = 15.0
+    revenue: float = 10.0
+    tier: float = 10.0
+    recency: float = 5.0
     impact: float = 25.0
     release: float = 10.0
     safety: float = 40.0
-    p1: float = 65.0
-    p2: float = 45.0
-    p3: float = 25.0
+    p1: float = 70.0
+    p2: float = 50.0
+    p3: float = 30.0
+    full_order_value: float = 10_000.0
+    tiers: tuple[tuple[str, float], ...] = DEFAULT_TIERS
 
 
 @dataclass(frozen=True, slots=True)

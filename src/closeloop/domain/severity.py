@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import log
+from math import log, log1p
 
 from closeloop.domain.policy import SeverityWeights
 from closeloop.domain.signal import Severity, SeverityTerm
@@ -12,11 +13,24 @@ FULL_RATIO = 10.0
 """Ten times the baseline is the full size term."""
 FULL_AUTHORS = 100.0
 """A hundred distinct authors are the full customers term."""
+FULL_TIER_POINTS = 20.0
+"""So many authors of the highest tier are the full tier term."""
+RECENCY_HALF_LIFE_H = 24.0
+"""A day after its newest complaint a problem has half of the recency term."""
+PHYSICAL, LEGAL, FRAUD = "safety", "legal threat", "fraud or security"
+"""Names of the urgency rules behind the safety term."""
+LEGAL_TEXTS = 2
+FRAUD_TEXTS, FRAUD_SHARE = 3, 0.2
+"""Angry customers of money apps write "fraud" in passing: it counts when a fifth of them do."""
 
 
 @dataclass(frozen=True, slots=True)
 class SeverityFacts:
-    """What severity is made of; `safety_words` are those found in the complaints' texts."""
+    """What severity is made of; `safety_words` are those found in the complaints' texts.
+
+    `order_value` is what `orders` complaints with a known order were worth together, in the shop's
+    currency; `tiers` are authors by customer tier; `hours_since` the newest complaint.
+    """
 
     negative: float
     count: int
@@ -28,6 +42,10 @@ class SeverityFacts:
     category: str
     release: str | None
     safety_words: tuple[str, ...]
+    order_value: float = 0.0
+    orders: int = 0
+    tiers: tuple[tuple[str, int], ...] = ()
+    hours_since: float = 0.0
 
 
 def severity_terms(facts: SeverityFacts, weights: SeverityWeights) -> tuple[SeverityTerm, ...]:
@@ -47,6 +65,9 @@ def severity_terms(facts: SeverityFacts, weights: SeverityWeights) -> tuple[Seve
             "acceleration", speed, weights.acceleration, f"{ratio_6h:.1f} times in six hours"
         ),
         SeverityTerm("customers", people, weights.customers, f"{facts.authors} authors"),
+        _revenue(facts, weights),
+        _tiers(facts, weights),
+        _recency(facts, weights),
         SeverityTerm("impact", _clip(facts.impact), weights.impact, facts.category),
         SeverityTerm(
             "release",
@@ -61,6 +82,71 @@ def severity_terms(facts: SeverityFacts, weights: SeverityWeights) -> tuple[Seve
             f"customers write of {safety}" if safety else "no safety, fraud or legal words",
         ),
     )
+
+
+def _revenue(facts: SeverityFacts, weights: SeverityWeights) -> SeverityTerm:
+    value = max(facts.order_value, 0.0)
+    return SeverityTerm(
+        "revenue",
+        _clip(log1p(value) / log1p(weights.full_order_value)),
+        weights.revenue,
+        f"{facts.orders} orders worth {value:,.0f} together" if facts.orders else "no order known",
+    )
+
+
+def _tiers(facts: SeverityFacts, weights: SeverityWeights) -> SeverityTerm:
+    known = {name.casefold(): share for name, share in weights.tiers}
+    counted = [(t, n) for t, n in facts.tiers if known.get(t.casefold(), 0.0) > 0.0]
+    points = sum(n * known[t.casefold()] for t, n in counted)
+    said = ", ".join(f"{n} of tier {t}" for t, n in counted)
+    return SeverityTerm(
+        "tier",
+        _clip(log1p(points) / log1p(FULL_TIER_POINTS)),
+        weights.tier,
+        said or "nobody of a tier that weighs more",
+    )
+
+
+def _recency(facts: SeverityFacts, weights: SeverityWeights) -> SeverityTerm:
+    hours = max(facts.hours_since, 0.0)
+    value = 0.5 ** (hours / RECENCY_HALF_LIFE_H)
+    reason = f"newest complaint {hours:.0f} h ago" if hours >= 1 else "complaints within the hour"
+    return SeverityTerm("recency", value, weights.recency, reason)
+
+
+def negativity(sentiments: Iterable[float]) -> float:
+    """Return how negative complaints are, from the probability of each: no kind text lowers it.
+
+    max over k of (sum of the k most negative) / (k + 1): the mean of the angriest, less where they
+    are few. Another text can only add to it.
+    """
+    ordered = sorted(sentiments, reverse=True)
+    best = total = 0.0
+    for k, value in enumerate(ordered, start=1):
+        total += value
+        best = max(best, total / (k + 1))
+    return _clip(best)
+
+
+def told_dangers(reasons: Sequence[Iterable[str]]) -> tuple[str, ...]:
+    """Return what complaints, in order of time, tell of danger, law and fraud.
+
+    `reasons` are the urgency rules that fired on each. One text that tells of an injury is enough,
+    two of law; of fraud three, at a time when they are a fifth of all texts so far. What was told
+    once is told for good: no text that comes later takes it back.
+    """
+    seen = dict.fromkeys((PHYSICAL, LEGAL, FRAUD), 0)
+    told: set[str] = set()
+    for number, found in enumerate(reasons, start=1):
+        for name in set(found) & seen.keys():
+            seen[name] += 1
+        needed: Mapping[str, float] = {
+            PHYSICAL: 1,
+            LEGAL: LEGAL_TEXTS,
+            FRAUD: max(FRAUD_TEXTS, FRAUD_SHARE * number),
+        }
+        told |= {name for name, texts in needed.items() if seen[name] >= texts}
+    return tuple(name for name in seen if name in told)
 
 
 def severity_of(terms: tuple[SeverityTerm, ...], weights: SeverityWeights) -> Severity:

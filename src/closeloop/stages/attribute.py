@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
-from closeloop.domain.severity import SeverityFacts, severity_of, severity_terms
-from closeloop.domain.signal import SignalKind
 from closeloop.ports import StepContext, only_if_in
 from closeloop.stages.candidates import BASE_DAYS, changes_of, weigh
-from closeloop.stages.product_view import ProductView, hour_of, product_view
-from closeloop.stats.baseline import Ints
+from closeloop.stages.product_view import product_view
+from closeloop.stages.severity_facts import SEGMENTS, USUAL_DAYS, judged
 from closeloop.stats.change_point import WINDOW_H
-from closeloop.stats.segments import concentration
 from closeloop.tables import ATTRIBUTION, ENRICHMENT, SIGNAL
 
 NAME = "attribute"
@@ -38,15 +32,6 @@ CLEARED_BELOW = 0.5
 WEIGHED = "attribute.weighed"
 """State: when each young signal was weighed last."""
 
-SEGMENTS = ("region", "platform", "sku", "fulfilment_centre", "customer_tier", "version")
-USUAL_DAYS = 90
-"""Days before a signal from which the usual share of a segment is taken."""
-
-PHYSICAL, LEGAL, FRAUD = "safety", "legal threat", "fraud or security"
-"""Names of the urgency rules behind severity's safety term."""
-LEGAL_TEXTS = 2
-FRAUD_SHARE = 0.2
-"""Angry customers of money apps write "fraud" in passing: it counts when a fifth of them do."""
 SAME_TEXTS = 0.5
 """A signal half of whose complaints belong to an earlier one has the same cause."""
 
@@ -115,7 +100,10 @@ def _product(
     oldest = min(r["window_start"] for r in signals)
     history = timedelta(days=max(BASE_DAYS, USUAL_DAYS), hours=WINDOW_H)
     view = product_view(
-        context, product, since=oldest - history, segments=(*SEGMENTS[:-1], "flag_states")
+        context,
+        product,
+        since=oldest - history,
+        segments=(*SEGMENTS[:-1], "flag_states", "order_value"),
     )
     changes = changes_of(context, product)
     family = _recent(context, product, signals)
@@ -141,11 +129,11 @@ def _product(
     changed = []
     for row in signals:
         culprit = next((a for a in attributions[row["signal_id"]] if a["blamed"]), None)
-        release = f"{culprit['kind']} {culprit['name']}" if culprit else None
-        judged = _judged(context, view, row, release=release)
-        judged["parent_id"] = row["parent_id"] or _parent(row, family, causes)
-        if any(judged[k] != row[k] for k in judged):
-            changed.append({**row, **judged})
+        cause = f"{culprit['kind']} {culprit['name']}" if culprit else None
+        fresh = judged(context, view, row, cause=cause)
+        fresh["parent_id"] = row["parent_id"] or _parent(row, family, causes)
+        if any(fresh[k] != row[k] for k in fresh):
+            changed.append({**row, **fresh})
     context.merge(SIGNAL, SIGNAL.from_rows(changed))
 
 
@@ -247,78 +235,3 @@ def _parent(row: Row, family: Sequence[Row], causes: Mapping[str, str]) -> str |
         if overlap and (same_cause or (own and shared >= SAME_TEXTS * len(own))):
             return str(other["parent_id"] or other["signal_id"])
     return None
-
-
-def _judged(context: StepContext, view: ProductView, row: Row, *, release: str | None) -> Row:
-    """Return severity, its terms, and the segment in which the complaints concentrate."""
-    ids = pa.array(row["feedback_ids"] or [], pa.string())
-    inside = np.flatnonzero(np.asarray(pc.is_in(view.rows.column("feedback_id"), value_set=ids)))
-    category = context.config.taxonomy.category(row["category"] or "")
-    weights = context.config.policy.weights
-    negative = view.numbers("sentiment")[inside]
-    terms = severity_terms(
-        SeverityFacts(
-            negative=float(np.nanmean(negative)) if np.isfinite(negative).any() else 0.0,
-            count=row["count"],
-            baseline=row["baseline"],
-            count_6h=row["count_6h"] or 0,
-            baseline_6h=row["baseline_6h"] or 0.0,
-            authors=row["authors"] or 0,
-            impact=category.impact if category else 0.5,
-            category=row["category"] or "unknown",
-            release=release,
-            safety_words=_safety_words(view, inside),
-        ),
-        weights,
-    )
-    said = [
-        {
-            "name": t.name,
-            "value": t.value,
-            "weight": t.weight,
-            "points": t.points,
-            "reason": t.reason,
-        }
-        for t in terms
-    ]
-    return {
-        "severity": severity_of(terms, weights).value,
-        "severity_terms": said,
-        "segment": _segment(view, row, inside),
-    }
-
-
-def _safety_words(view: ProductView, inside: Ints) -> tuple[str, ...]:
-    """Return what the complaints tell of danger, law and fraud.
-
-    One text that tells of an injury is enough, and no kind word beside it takes it back.
-    """
-    reasons = view.rows.column("urgency_reasons").take(pa.array(inside)).to_pylist()
-    told = Counter(reason for found in reasons for reason in set(found or ()))
-    needed = {PHYSICAL: 1, LEGAL: LEGAL_TEXTS, FRAUD: max(2.0, FRAUD_SHARE * len(inside))}
-    return tuple(name for name, texts in needed.items() if told[name] >= texts)
-
-
-def _segment(view: ProductView, row: Row, inside: Ints) -> str | None:
-    """Say where the complaints concentrate, against the 90 days before.
-
-    Versions replace each other, so theirs are compared with the other feedback of the same time.
-    """
-    start, end = hour_of(row["window_start"]), hour_of(row["window_end"])
-    before = (view.hours < start) & (view.hours >= start - USUAL_DAYS * 24)
-    beside = (view.hours >= start) & (view.hours < end)
-    beside[inside] = False
-    said = []
-    for column in SEGMENTS:
-        if column == "version" and row["kind"] == SignalKind.RELEASE:
-            continue
-        usual = np.flatnonzero(beside if column == "version" else before)
-        values = view.rows.column(column)
-        found = concentration(
-            column,
-            values.take(pa.array(inside)).to_pylist(),
-            values.take(pa.array(usual)).to_pylist(),
-        )
-        if found is not None:
-            said.append(str(found))
-    return "; ".join(said) or None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,22 +13,35 @@ from scipy.special import bdtr
 from closeloop.domain.change import ChangeKind
 from closeloop.domain.signal import SignalKind
 from closeloop.ports import StepContext
-from closeloop.stages.product_view import Bools, ProductView, hour_of, time_of
+from closeloop.stages.exposed import Adoption, adoption_of, merged, name_of, stages_of, who_had
+from closeloop.stages.product_view import ProductView, hour_of, time_of
 from closeloop.stats.baseline import HOURS_A_WEEK, Floats, Ints, hour_of_week, week_profiles
 from closeloop.stats.change_point import (
     BLAME_AT,
     PRIOR_NONE,
+    SUDDEN_TAUS_H,
+    TAUS_H,
     WINDOW_H,
     candidate_likelihood,
+    lagged,
     none_likelihood,
     posterior,
+    ramps,
 )
-from closeloop.stats.odds import MIN_A_SIDE, OddsRatio, odds_ratio
+from closeloop.stats.odds import MIN_A_SIDE, OddsRatio, odds_against_share, odds_ratio
 from closeloop.stats.release_watch import LOW_STARS
 from closeloop.tables import CHANGE
 
 BASE_DAYS = 45
 """Days before the timing window that the usual rate is taken from."""
+RISK = 1.0 - PRIOR_NONE
+"""How often a change of ours does harm, beside other troubles."""
+RISK_INCIDENT = 0.5
+"""An incident is one because it does harm somewhere; the question is only whether here."""
+SUDDEN = frozenset({ChangeKind.INCIDENT, ChangeKind.FLAG, ChangeKind.CONFIG})
+"""Kinds of change that hit all whom they reach at once."""
+MIN_SHARE = 0.01
+"""A share of users under this, or over its rest, is no side to compare with."""
 PRIOR_NONE_WATCHED = 0.5
 """For the version that the release watch singled out: chance is ruled out by its evidence, what is
 left is a cause outside that met all versions alike."""
@@ -139,12 +151,16 @@ def weigh(
         end = min(until, hour_of(signal["window_end"] + AFTERMATH))
     counts, expected = _timing(view, complaints, end)
     usual = float(expected.mean())
+    versions = {c["version"] for c in candidates if c["version"]}
+    adoption = adoption_of(context, view.product, since=end - WINDOW_H - 24, versions=versions)
     logs = [none_likelihood(counts, expected, HOURLY_PHI)]
     compared: list[Comparison | None] = [None]
     for change in candidates:
-        comparison = _compare(view, signal, change, complaints=complaints, usual=usual, until=until)
+        comparison = _compare(
+            view, signal, change, adoption, complaints=complaints, usual=usual, until=until
+        )
         compared.append(comparison)
-        logs.append(_likelihood(change, counts, expected, end=end))
+        logs.append(_likelihood(change, counts, expected, adoption, end=end))
         if comparison is not None:
             logs[-1] += comparison.log_factor
     shares = posterior(list(np.asarray(logs) + np.log(_priors(signal, candidates, leader))))
@@ -175,12 +191,7 @@ def _candidates(signal: Mapping[str, Any], changes: Sequence[Row]) -> list[Row]:
         own = change["kind"] == ChangeKind.RELEASE and change["version"] == signal["version"]
         return (started and not over) or (own and signal["kind"] == SignalKind.RELEASE)
 
-    # A version that is released in stages is one candidate, from its first day.
-    found: dict[tuple[str, str], Row] = {}
-    for change in changes:
-        if fits(change):
-            found.setdefault((change["kind"], _name(change)), change)
-    return list(found.values())
+    return merged([change for change in changes if fits(change)])
 
 
 def _priors(
@@ -190,9 +201,9 @@ def _priors(
 ) -> Floats:
     """Return the prior of "none", then of each candidate.
 
-    Each change brings its own risk: .2 against .8, whether it comes alone or with others. Troubles
-    of the same days have one cause in four cases of five: that of the larger one, as far as it is
-    known.
+    Each change brings its own risk: .2 against .8, whether it comes alone or with others; an
+    incident, even odds. Troubles of the same days have one cause in four cases of five: that of the
+    larger one, as far as it is known.
     """
     own = [
         signal["kind"] == SignalKind.RELEASE and c["version"] == signal["version"]
@@ -201,8 +212,11 @@ def _priors(
     none = PRIOR_NONE_WATCHED if any(own) else PRIOR_NONE
     if not candidates:
         return np.ones(1)
-    each = 1.0 - PRIOR_NONE
-    priors = np.array([none, *((1.0 - none) if is_own else each for is_own in own)])
+    risks = [
+        1.0 - none if is_own else none_odds(c) * PRIOR_NONE
+        for is_own, c in zip(own, candidates, strict=True)
+    ]
+    priors = np.array([none, *risks])
     priors /= priors.sum()
     if leader is None:
         return np.asarray(priors)
@@ -212,6 +226,12 @@ def _priors(
     if known.sum() <= 0.0:
         return np.asarray(priors)
     return np.asarray(ONE_CAUSE * known / known.sum() + (1.0 - ONE_CAUSE) * priors)
+
+
+def none_odds(change: Mapping[str, Any]) -> float:
+    """Return the prior odds of a change against "none of these"."""
+    risk = RISK_INCIDENT if change["kind"] == ChangeKind.INCIDENT else RISK
+    return risk / (1.0 - risk)
 
 
 def _timing(view: ProductView, complaints: Ints, end: int) -> tuple[Floats, Floats]:
@@ -229,18 +249,31 @@ def _timing(view: ProductView, complaints: Ints, end: int) -> tuple[Floats, Floa
     return counts, np.asarray(rate * profile[hour_of_week(np.arange(first, end))])
 
 
-def _likelihood(change: Row, counts: Floats, expected: Floats, *, end: int) -> float:
+def _likelihood(
+    change: Row, counts: Floats, expected: Floats, adoption: Adoption, *, end: int
+) -> float:
+    """Return how well the hours fit a change: by its counted users, else by its stages."""
     first = time_of(end - WINDOW_H)
-    start_h = (change["started_at"] - first) / timedelta(hours=1)
     ended = change["ended_at"]
     end_h = None if ended is None else (ended - first) / timedelta(hours=1)
-    return candidate_likelihood(counts, expected, start_h, HOURLY_PHI, end_h=end_h)
+    shares = adoption.share(change["version"], np.arange(end - WINDOW_H, end))
+    if shares is not None:
+        shapes = lagged(shares)
+    else:
+        shapes = ramps(
+            WINDOW_H,
+            (change["started_at"] - first) / timedelta(hours=1),
+            stages=stages_of(change),
+            taus_h=SUDDEN_TAUS_H if change["kind"] in SUDDEN else TAUS_H,
+        )
+    return candidate_likelihood(counts, expected, shapes, HOURLY_PHI, end_h=end_h)
 
 
 def _compare(
     view: ProductView,
     signal: Mapping[str, Any],
     change: Row,
+    adoption: Adoption,
     *,
     complaints: Ints,
     usual: float,
@@ -248,11 +281,14 @@ def _compare(
 ) -> Comparison | None:
     """Compare exposed with unexposed feedback of the same time; None where nobody says which.
 
+    Where too little feedback comes from a side, complaints are compared with the users of the
+    version, if those are counted.
+
     The time is the signal's and the two days before, since the change was there: weeks of calm
     before would make a release guilty of whatever comes after it. `usual` complaints an hour are
     expected.
     """
-    told = _exposure(view, change)
+    told = who_had(view, change)
     if told is None:
         return None
     named, exposed = told
@@ -269,6 +305,12 @@ def _compare(
         unexposed_complaints=all_hits - own,
         unexposed=int((inside & ~exposed).sum()),
     )
+    if not ratio.enough and not (change["region"] or change["platform"]):
+        share = adoption.share(change["version"], np.arange(since, until + 1))
+        mean = 0.0 if share is None else float(share.mean())
+        if MIN_SHARE <= mean <= 1.0 - MIN_SHARE:
+            by_users = odds_against_share(own=own, complaints=all_hits, share=mean)
+            ratio = by_users if by_users.enough else ratio
     excess = max(all_hits - usual * max(until - since, 1), 0.0)
     return Comparison(ratio, own, all_hits, excess)
 
@@ -296,47 +338,6 @@ def _trouble_ends(
     return min(end, latest)
 
 
-def _exposure(view: ProductView, change: Row) -> tuple[Bools, Bools] | None:
-    """Return (who says whether, who was exposed) [rows], None where a change reaches everyone."""
-    if change["kind"] == ChangeKind.FLAG:
-        return _flag_states(view, change["name"])
-    if change["version"]:
-        version = view.coded("version")
-        return version.codes >= 0, version.equal(change["version"])
-    column = next((c for c in ("region", "platform") if change[c]), None)
-    value = change[column] if column else change["name"]
-    if column is None and change["kind"] == ChangeKind.ARTICLE:
-        column = "sku"
-    if column is None:
-        return None
-    held = view.coded(column)
-    return held.codes >= 0, held.equal(value)
-
-
-def _flag_states(view: ProductView, name: str) -> tuple[Bools, Bools]:
-    states = view.coded("flag_states")
-    told = [_flag(text, name) for text in states.names]
-    named = np.array([*(t is not None for t in told), False])
-    on = np.array([*(t is True for t in told), False])
-    return named[states.codes], on[states.codes]
-
-
-def _flag(states: str, name: str) -> bool | None:
-    """Return whether a flag was on for the writer of this feedback, None where it isn't said."""
-    try:
-        held = json.loads(states)
-    except ValueError:
-        return None
-    value = held.get(name) if isinstance(held, dict) else None
-    if value is None or isinstance(value, bool):
-        return value
-    return str(value).lower() in ("on", "true", "1", "enabled")
-
-
-def _name(change: Row) -> str:
-    return str(change["name"] or change["version"] or change["change_id"])
-
-
 def _row(
     signal: Mapping[str, Any], change: Row | None, share: float, compared: Comparison | None
 ) -> Row:
@@ -345,7 +346,7 @@ def _row(
         "signal_id": signal["signal_id"],
         "change_id": None if change is None else change["change_id"],
         "kind": NONE if change is None else change["kind"],
-        "name": "none of these" if change is None else _name(change),
+        "name": "none of these" if change is None else change.get("shown", name_of(change)),
         "effect": None if ratio is None else ratio.ratio,
         "effect_low": None if ratio is None else ratio.low,
         "effect_high": None if ratio is None else ratio.high,
@@ -369,6 +370,13 @@ def _reasons(
     if compared is None:
         return [*said, "nobody says who was exposed: judged by its time alone"]
     ratio = compared.ratio
+    if ratio.of_users is not None:
+        sides = f"{ratio.exposed} of {compared.complaints} complaints come from it"
+        users = f"{ratio.of_users:.0%} of the users had it"
+        return [
+            *said,
+            f"{sides}, {users}: odds ratio {ratio.ratio:.1f} ({ratio.low:.1f}-{ratio.high:.1f})",
+        ]
     sides = f"at the same time {ratio.exposed} reviews with it and {ratio.unexposed} without"
     if ratio.enough:
         return [*said, f"{sides}: odds ratio {ratio.ratio:.1f} ({ratio.low:.1f}-{ratio.high:.1f})"]

@@ -1,8 +1,9 @@
 """When did a series rise, and which change's time fits: a likelihood for each explanation.
 
 "None" is a step at an unknown time, uniform over the window; a candidate's rise ramps up as
-1 - exp(-(t - t_c) / tau), tau 3, 12 or 48 hours, as releases reach their users. Each likelihood is
-the mean over rises of 1.5 to 25 times (and over times or taus).
+1 - exp(-(t - t_c) / tau), tau 3, 12 or 48 hours, as releases reach their users, after each stage of
+a rollout by the share that the stage adds; or as its users did, where they are counted. Each
+likelihood is the mean over rises of 1.5 to 25 times (and over times or shapes).
 """
 
 from __future__ import annotations
@@ -17,6 +18,13 @@ from closeloop.stats.evidence import RISES
 
 WINDOW_H = 240
 TAUS_H = (3.0, 12.0, 48.0)
+SUDDEN_TAUS_H = (1.0, 3.0, 12.0)
+"""Of what hits everybody at once: an incident, a flag, a setting."""
+LAGS_H = (0, 6, 24)
+"""Hours from having a version to complaining of it, where users by version are known."""
+Stages = tuple[tuple[float, float], ...]
+"""A rollout: (hours after the start, share of users reached), in order."""
+WHOLE: Stages = ((0.0, 1.0),)
 PRIOR_NONE = 0.8
 """Keeps wrongful blame under 5% with a release every 7 to 14 days (.5: up to 9%)."""
 BLAME_AT = 0.8
@@ -30,17 +38,47 @@ def none_likelihood(counts: Floats, expected: Floats, phi: float) -> float:
 
 
 def candidate_likelihood(
-    counts: Floats, expected: Floats, start_h: float, phi: float, *, end_h: float | None = None
+    counts: Floats, expected: Floats, shapes: Floats, phi: float, *, end_h: float | None = None
 ) -> float:
-    """Return the log likelihood of a rise that ramps up from `start_h` (hours into the window).
+    """Return the log likelihood of a rise of one of the `shapes` [shapes, hours], 0 to 1.
 
-    A start before the window counts as its first hour. From `end_h` on the rise is over.
+    From `end_h` (hours into the window) on the rise is over.
     """
-    times = np.arange(len(counts)) + 0.5 - start_h
-    ramps = np.stack([1.0 - np.exp(-np.maximum(times, 0.0) / tau) for tau in TAUS_H])
     if end_h is not None:
-        ramps = ramps * (np.arange(len(counts)) + 0.5 < end_h)
-    return _mean_over_rises(counts, expected, ramps, phi)
+        shapes = shapes * (np.arange(len(counts)) + 0.5 < end_h)
+    return _mean_over_rises(counts, expected, shapes, phi)
+
+
+def ramps(
+    hours: int,
+    start_h: float,
+    *,
+    stages: Stages = WHOLE,
+    taus_h: Sequence[float] = TAUS_H,
+) -> Floats:
+    """Return how far a change has reached its users [taus, hours], by stages and by how fast.
+
+    `start_h` is when it starts, in hours into the window; before the window it counts from there.
+    The largest share reached within the window counts as 1: a rise is relative to it.
+    """
+    times = np.arange(hours) + 0.5 - start_h
+    shapes = np.zeros((len(taus_h), hours))
+    reached = largest = 0.0
+    for after_h, share in stages:
+        since = np.maximum(times - after_h, 0.0)
+        shapes += (share - reached) * np.stack([1.0 - np.exp(-since / tau) for tau in taus_h])
+        reached = share
+        if since.any():
+            largest = max(largest, share)
+    return np.asarray(np.clip(shapes / largest, 0.0, 1.0)) if largest > 0 else shapes
+
+
+def lagged(shares: Floats) -> Floats:
+    """Return the shapes of a rise whose users are counted [lags, hours], the largest share as 1."""
+    shapes = np.zeros((len(LAGS_H), len(shares)))
+    for i, lag in enumerate(LAGS_H):
+        shapes[i, lag:] = shares[: len(shares) - lag]
+    return np.asarray(shapes / max(float(shares.max()), 1e-9))
 
 
 def posterior(log_weights: Sequence[float]) -> list[float]:

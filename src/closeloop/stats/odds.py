@@ -1,4 +1,7 @@
-"""Exposed against unexposed at the same time: odds ratio, interval, Bayes factor."""
+"""Exposed against unexposed: odds ratio, interval, Bayes factor.
+
+The other side is feedback of the same time, or the users of the time where those are counted.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,15 @@ from dataclasses import dataclass
 from math import exp, log, sqrt
 
 import numpy as np
-from scipy.special import gammaln
+from scipy.special import bdtrc, gammaln
+from scipy.stats import beta
 
 from closeloop.stats.baseline import Floats, Ints
 
 MIN_A_SIDE = 15
 """With so few reviews or fewer on a side there is not enough evidence."""
+MIN_COMPLAINTS = 8
+"""Complaints that must tell what they come from, to be compared with shares of users."""
 EFFECT_LOG_ODDS, EFFECT_SD, NULL_SD = log(3.0), 0.7, 0.2
 _NODES = np.linspace(-3.0, 3.0, 61)
 _WEIGHTS = np.exp(-0.5 * _NODES**2) / np.exp(-0.5 * _NODES**2).sum()
@@ -23,7 +29,8 @@ class OddsRatio:
 
     `bayes_factor` weighs a real effect (log odds about ln 3, sd .7) against none (0, sd .2);
     `chance` is the probability of so many complaints or more from the exposed side by chance
-    (Fisher's exact test, one-sided).
+    (Fisher's exact test, one-sided). `of_users` is the share of users that had it, where complaints
+    are compared with that in place of other feedback (`exposed` and `unexposed` are complaints).
     """
 
     ratio: float
@@ -33,10 +40,13 @@ class OddsRatio:
     chance: float
     exposed: int
     unexposed: int
+    of_users: float | None = None
 
     @property
     def enough(self) -> bool:
-        """Whether both sides hold enough reviews to say anything."""
+        """Whether both sides hold enough to say anything."""
+        if self.of_users is not None:
+            return self.exposed + self.unexposed >= MIN_COMPLAINTS
         return self.exposed > MIN_A_SIDE and self.unexposed > MIN_A_SIDE
 
 
@@ -58,25 +68,63 @@ def odds_ratio(
     )
     effect = log(cells[0] * cells[3] / (cells[1] * cells[2]))
     half = 1.96 * sqrt(sum(1.0 / cell for cell in cells))
-    # A change that does harm makes its users complain more, not less.
-    harm = np.maximum(EFFECT_LOG_ODDS + EFFECT_SD * _NODES, 0.0)
-    nodes = np.concatenate([harm, NULL_SD * _NODES])
+    nodes = _log_odds()
     complaints = exposed_complaints + unexposed_complaints
     k = np.arange(max(0, complaints - unexposed), min(complaints, exposed) + 1)
     ways = _log_choose(exposed, k) + _log_choose(unexposed, complaints - k)
     own = exposed_complaints - int(k[0])
     likelihood = np.exp(_log_shares(ways, k, nodes)[:, own])
     by_chance = np.exp(_log_shares(ways, k, np.zeros(1))[0])
-    real, none = likelihood[: len(_NODES)] @ _WEIGHTS, likelihood[len(_NODES) :] @ _WEIGHTS
     return OddsRatio(
         ratio=exp(effect),
         low=exp(effect - half),
         high=exp(effect + half),
-        bayes_factor=float(real / max(none, 1e-300)),
+        bayes_factor=_bayes_factor(likelihood),
         chance=float(min(1.0, by_chance[own:].sum())),
         exposed=exposed,
         unexposed=unexposed,
     )
+
+
+def odds_against_share(*, own: int, complaints: int, share: float) -> OddsRatio:
+    """Return the odds of a complaint from those who had it, over those who had not.
+
+    `own` of `complaints` that say so come from the `share` (0..1, exclusive) of users that had it:
+    binomial, with the share's odds times the odds ratio. The interval is Jeffreys' for the share of
+    the complaints. For tickets, which hold no praise to compare complaints with.
+    """
+    base = log(share / (1.0 - share))
+    rest = complaints - own
+    nodes = 1.0 / (1.0 + np.exp(-(base + _log_odds())))
+    likelihood = np.exp(
+        own * np.log(nodes) + rest * np.log1p(-nodes) - own * log(share) - rest * log(1.0 - share)
+    )
+    low, high = (float(beta.ppf(q, own + 0.5, rest + 0.5)) for q in (0.025, 0.975))
+    odds = exp(-base)
+    return OddsRatio(
+        ratio=(own + 0.5) / (rest + 0.5) * odds,
+        low=low / max(1.0 - low, 1e-12) * odds,
+        high=high / max(1.0 - high, 1e-12) * odds,
+        bayes_factor=_bayes_factor(likelihood),
+        chance=float(bdtrc(own - 1, complaints, share)) if own else 1.0,
+        exposed=own,
+        unexposed=rest,
+        of_users=share,
+    )
+
+
+def _log_odds() -> Floats:
+    """Return the nodes of the log odds: of harm, then of none.
+
+    A change that does harm makes its users complain more, not less.
+    """
+    harm = np.maximum(EFFECT_LOG_ODDS + EFFECT_SD * _NODES, 0.0)
+    return np.concatenate([harm, NULL_SD * _NODES])
+
+
+def _bayes_factor(likelihood: Floats) -> float:
+    real, none = likelihood[: len(_NODES)] @ _WEIGHTS, likelihood[len(_NODES) :] @ _WEIGHTS
+    return float(real / max(none, 1e-300))
 
 
 def _log_shares(ways: Floats, k: Ints, log_odds: Floats) -> Floats:

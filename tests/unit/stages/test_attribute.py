@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from closeloop.stages import attribute, detect
-from closeloop.tables import ATTRIBUTION, SIGNAL
+from closeloop.tables import ATTRIBUTION, EXPOSURE, SIGNAL
 from closeloop.testing.context import InMemoryContext
 from tests.unit.stages.history import NOW, PRODUCT, History, change, release, write_changes
 
@@ -141,6 +141,87 @@ def test_an_incident_takes_the_blame_off_a_release():
     assert found["bank down"]["posterior"] > 10 * found["2.0"]["posterior"]
 
 
+def test_an_incident_at_the_same_time_explains_a_release_away():
+    """Nobody names a version: time alone fits both, and an incident is one for doing harm."""
+    changes = [release("2.0", NOW - 5 * HOUR)]
+    context, history = calm_context(*changes, version=None)
+    alone, beside = {}, {}
+    for found, incident in ((alone, None), (beside, change("incident", "bank down", NOW))):
+        context, history = calm_context(*changes, *filter(None, [incident]), version=None)
+        history.burst(30, end=NOW + 8 * HOUR, hours=7, version=None)
+        context.next_pass(now=NOW + 8 * HOUR)
+        found |= weights(context, run(context, history)["payment failure"])
+    assert beside["2.0"]["posterior"] < 0.5 * alone["2.0"]["posterior"]
+    assert beside["bank down"]["posterior"] > beside["2.0"]["posterior"]
+
+
+def test_a_regional_release_is_compared_within_its_region():
+    """All of IN complains, whatever the version: the release that only IN has is innocent."""
+    regional = release("2.0", NOW - 10 * HOUR, region="IN")
+    context, history = calm_context(regional, region="DE")
+    for i in range(60):
+        at = NOW + i * HOUR / 3
+        history.add(at, "payment failure", region="IN", version="2.0" if i % 2 else "1.0")
+        history.add(at, "praise", region="IN", version="2.0" if i % 2 else "1.0")
+        history.add(at, "praise", region="DE", version="1.0")
+    context.next_pass(now=LATER)
+    found = weights(context, run(context, history)["payment failure"])["2.0"]
+    assert not found["blamed"]
+    assert found["effect_low"] < 1.0 < found["effect_high"]
+    assert found["unexposed"] < 70
+
+
+def test_a_setting_of_one_region_is_compared_with_the_others():
+    config = change("config", "gateway", NOW, region="in")
+    context, history = calm_context(config, region="DE")
+    rollout(history, exposed={"region": "IN"}, others={"region": "DE"})
+    context.next_pass(now=LATER)
+    assert weights(context, run(context, history)["payment failure"])["gateway"]["blamed"]
+
+
+def test_the_same_version_on_two_platforms_is_two_builds():
+    builds = [release("2.0", NOW, platform=p, change_id=f"2.0-{p}") for p in ("android", "ios")]
+    context, history = calm_context(*builds, platform="ios")
+    for i in range(48):
+        at = NOW + i * HOUR / 2
+        hit = "payment failure" if i % 3 else "praise"
+        history.add(at, hit, version="2.0", platform="android")
+        history.add(at, "praise", version="2.0" if i % 4 < 2 else "1.0", platform="ios")
+        if i % 2:
+            history.add(at, "praise", version="1.0", platform="android")
+    context.next_pass(now=LATER)
+    found = weights(context, run(context, history)["payment failure"])
+    assert found["2.0 on android"]["blamed"]
+    assert not found["2.0 on ios"]["blamed"]
+
+
+def test_complaints_are_compared_with_users_where_nobody_praises():
+    """Tickets tell of trouble only: what share of the users has the version says the rest."""
+    context, history = calm_context(release("2.0", NOW))
+    days = [
+        {
+            "product": PRODUCT,
+            "version": version,
+            "platform": "",
+            "region": "",
+            "start": NOW.replace(hour=0) + timedelta(days=day),
+            "period": "day",
+            "users": users,
+        }
+        for day in range(-3, 2)
+        for version, users in (("1.0", 9_000.0), ("2.0", 1_000.0 if day >= 0 else 0.0))
+    ]
+    context.as_step("exposure").merge(EXPOSURE, EXPOSURE.from_rows(days))
+    for i in range(24):
+        version = "2.0" if i % 6 else "1.0"
+        history.add(NOW + 6 * HOUR + i * HOUR, version=version)
+    context.next_pass(now=NOW + 37 * HOUR)
+    found = weights(context, run(context, history)["payment failure"])["2.0"]
+    assert "of the users had it" in found["reasons"][-1]
+    assert found["effect_low"] > 1.0
+    assert found["blamed"]
+
+
 def test_a_young_signal_is_weighed_again_as_reviews_come():
     context, history = calm_context(release("2.0", NOW - HOUR))
     history.burst(10, end=NOW + 3 * HOUR, version="2.0")
@@ -198,9 +279,21 @@ def test_severity_is_the_sum_of_its_terms():
     terms = {t["name"]: t for t in signal["severity_terms"]}
     assert all(t["points"] == pytest.approx(t["weight"] * t["value"]) for t in terms.values())
     points = sum(t["points"] for t in terms.values())
-    assert signal["severity"] == ("P1" if points >= 65 else "P2")
+    assert signal["severity"] == ("P1" if points >= 70 else "P2")
     assert terms["impact"]["value"] == 0.9
     assert terms["safety"]["value"] == 0.0
+
+
+def test_orders_and_tiers_are_terms_of_severity():
+    context, history = calm_context()
+    history.burst(20, end=NOW + 3 * HOUR, customer_tier="Enterprise", order_value=250.0)
+    context.next_pass(now=NOW + 3 * HOUR)
+    signal = run(context, history)["payment failure"]
+    terms = {t["name"]: t for t in signal["severity_terms"]}
+    assert terms["revenue"]["reason"].endswith(" together")
+    assert 0.8 < terms["revenue"]["value"] < 1.0
+    assert terms["tier"]["value"] > 0.9
+    assert terms["recency"]["value"] > 0.9
 
 
 @pytest.mark.parametrize(

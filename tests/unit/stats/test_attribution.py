@@ -12,10 +12,12 @@ from closeloop.stats.change_point import (
     PRIOR_NONE,
     WINDOW_H,
     candidate_likelihood,
+    lagged,
     none_likelihood,
     posterior,
+    ramps,
 )
-from closeloop.stats.odds import odds_ratio
+from closeloop.stats.odds import odds_against_share, odds_ratio
 from closeloop.stats.segments import concentration
 
 
@@ -104,7 +106,8 @@ def rise(at: int, *, size: float = 12.0, rate: float = 0.3, seed: int = 0):
 def share_of(start: float, *, at: int, seed: int = 0, end: float | None = None) -> float:
     counts, expected = rise(at, seed=seed)
     none = np.log(PRIOR_NONE) + none_likelihood(counts, expected, 0.1)
-    own = np.log(1 - PRIOR_NONE) + candidate_likelihood(counts, expected, start, 0.1, end_h=end)
+    shapes = ramps(WINDOW_H, start)
+    own = np.log(1 - PRIOR_NONE) + candidate_likelihood(counts, expected, shapes, 0.1, end_h=end)
     return posterior([none, own])[1]
 
 
@@ -117,6 +120,69 @@ def test_a_change_at_the_right_time_gains_and_at_the_wrong_time_loses():
 
 def test_a_change_that_had_ended_is_not_behind_a_later_rise():
     assert share_of(190, at=200, end=199) < 0.05
+
+
+STAGED = ((0.0, 0.05), (72.0, 1.0))
+
+
+def test_a_rollout_in_stages_rises_with_its_stages():
+    shapes = ramps(WINDOW_H, 100.0, stages=STAGED, taus_h=(1.0,))
+    assert shapes[0, 99] == 0.0
+    assert shapes[0, 160] == pytest.approx(0.05, abs=0.001)
+    assert shapes[0, 200] == pytest.approx(1.0, abs=0.001)
+
+
+def test_the_largest_share_in_the_window_counts_as_all():
+    tenth = ramps(WINDOW_H, 100.0, stages=((0.0, 0.1), (500.0, 1.0)), taus_h=(1.0,))
+    assert tenth[0, 200] == pytest.approx(1.0, abs=0.001)
+    later = ramps(WINDOW_H, 300.0)
+    assert not later.any()
+
+
+@given(
+    st.floats(-100, 300),
+    st.lists(st.tuples(st.floats(0, 200), st.floats(0, 1)), min_size=1, max_size=4),
+)
+def test_a_ramp_stays_between_nothing_and_all(start, stages):
+    shapes = ramps(WINDOW_H, start, stages=tuple(sorted(stages)))
+    assert ((shapes >= 0.0) & (shapes <= 1.0)).all()
+
+
+def test_a_rise_at_the_second_stage_fits_the_rollout_that_had_it_then():
+    """Complaints come when half a week later all users have it: one date would not tell."""
+    counts, expected = rise(172)
+    staged = candidate_likelihood(counts, expected, ramps(WINDOW_H, 100.0, stages=STAGED), 0.1)
+    at_once = candidate_likelihood(counts, expected, ramps(WINDOW_H, 100.0), 0.1)
+    assert staged > at_once + 3.0
+
+
+def test_counted_users_are_a_shape_with_lags():
+    shares = np.concatenate([np.zeros(100), np.linspace(0, 0.4, 140)])
+    shapes = lagged(shares)
+    assert shapes.max() == pytest.approx(1.0)
+    assert shapes[0, 239] == pytest.approx(1.0)
+    assert shapes[2, 123] == 0.0
+
+
+def test_complaints_beyond_their_share_of_users_speak_against_a_change():
+    beyond = odds_against_share(own=16, complaints=20, share=0.2)
+    assert beyond.enough
+    assert beyond.low > 1.0
+    assert beyond.bayes_factor > 1_000
+    assert beyond.chance < 1e-6
+    usual = odds_against_share(own=4, complaints=20, share=0.2)
+    assert usual.low < 1.0 < usual.high
+    assert usual.bayes_factor < 0.5
+    assert not odds_against_share(own=5, complaints=6, share=0.2).enough
+
+
+@given(st.integers(0, 40), st.integers(0, 40), st.floats(0.01, 0.99))
+def test_more_from_the_exposed_never_speaks_less_against_a_change(own, rest, share):
+    total = own + rest + 1
+    less = odds_against_share(own=own, complaints=total, share=share)
+    more = odds_against_share(own=own + 1, complaints=total, share=share)
+    assert more.bayes_factor >= less.bayes_factor * (1 - 1e-9)
+    assert more.chance <= less.chance + 1e-12
 
 
 @given(st.lists(st.floats(-700, 0), min_size=1, max_size=8))

@@ -1,0 +1,173 @@
+"""Says who had a change and when: feedback that names it, its stages, users by version."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+
+from closeloop.domain.change import ChangeKind
+from closeloop.ports import Condition, StepContext
+from closeloop.stages.product_view import Bools, ProductView, hour_of, time_of
+from closeloop.stats.baseline import Floats, Ints
+from closeloop.stats.change_point import WHOLE, Stages
+from closeloop.tables import EXPOSURE
+
+SCOPES = ("region", "platform")
+"""Columns by which a change may reach a part of the customers only."""
+TELLS_SCOPE = 0.2
+"""A scope counts where at least this share of the feedback tells it."""
+PERIOD = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
+FIGURES = ("users", "installs", "orders")
+"""Figures of silver.exposure that say how many have a version, the best first."""
+
+Row = dict[str, Any]
+
+
+def stages_of(change: Mapping[str, Any]) -> Stages:
+    """Return the rollout of a change as (hours after start, share); all at once where unknown."""
+    try:
+        stages = tuple((float(h), float(s)) for h, s in json.loads(change["rollout"] or "[]"))
+    except (ValueError, TypeError):
+        return WHOLE
+    return stages if any(share > 0 for _, share in stages) else WHOLE
+
+
+def who_had(view: ProductView, change: Mapping[str, Any]) -> tuple[Bools, Bools] | None:
+    """Return (who says whether, who had it) [rows], None where a change reaches everyone.
+
+    A version or flag that reaches one region or platform only is compared with other feedback of
+    the same region or platform; a change without either is compared across them.
+    """
+    scope = _scope(view, change)
+    named: Bools | None = None
+    if change["kind"] == ChangeKind.FLAG:
+        named, had = _flag_states(view, change["name"])
+    elif change["version"]:
+        version = view.coded("version")
+        named, had = version.codes >= 0, version.equal(change["version"])
+    elif change["kind"] == ChangeKind.ARTICLE and scope is None:
+        article = view.coded("sku")
+        named, had = article.codes >= 0, article.equal(change["name"])
+    if named is not None and (named.any() or scope is None):
+        inside = _in_scope(named, scope)
+        return named & inside, had & inside
+    return scope
+
+
+def _scope(view: ProductView, change: Mapping[str, Any]) -> tuple[Bools, Bools] | None:
+    """Return (who tells region and platform, who is inside) of a change that reaches a part."""
+    told = inside = np.ones(len(view.hours), dtype=np.bool_)
+    wanted = [(column, change[column]) for column in SCOPES if change[column]]
+    for column, value in wanted:
+        held = view.coded(column)
+        same = tuple(n for n in held.names if n.casefold() == str(value).casefold())
+        told = told & (held.codes >= 0)
+        inside = inside & (held.equal(same[0]) if same else False)
+    return (told, told & inside) if wanted else None
+
+
+def _in_scope(named: Bools, scope: tuple[Bools, Bools] | None) -> Bools:
+    everyone = np.ones(len(named), dtype=np.bool_)
+    if scope is None:
+        return everyone
+    told, inside = scope
+    tells = float((named & told).sum()) >= TELLS_SCOPE * float(named.sum())
+    return inside if tells else everyone
+
+
+def _flag_states(view: ProductView, name: str) -> tuple[Bools, Bools]:
+    states = view.coded("flag_states")
+    told = [_flag(text, name) for text in states.names]
+    named = np.array([*(t is not None for t in told), False])
+    on = np.array([*(t is True for t in told), False])
+    return named[states.codes], on[states.codes]
+
+
+def _flag(states: str, name: str) -> bool | None:
+    """Return whether a flag was on for the writer of this feedback, None where it isn't said."""
+    try:
+        held = json.loads(states)
+    except ValueError:
+        return None
+    value = held.get(name) if isinstance(held, dict) else None
+    if value is None or isinstance(value, bool):
+        return value
+    return str(value).lower() in ("on", "true", "1", "enabled")
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """Which share of a product's users had each version, as silver.exposure has it.
+
+    `hours` (since 1970, the middle of a period, in order) and `shares` by version.
+    """
+
+    curves: Mapping[str, tuple[Ints, Floats]]
+
+    def share(self, version: str | None, hours: Ints) -> Floats | None:
+        """Return the share that had a version in each hour, None where it is not known there.
+
+        Straight lines between figures; a version had nobody before its first one.
+        """
+        at, shares = self.curves.get(version or "", (np.zeros(0, np.int64), np.zeros(0)))
+        inside = (at >= hours[0]) & (at <= hours[-1])
+        if int(inside.sum()) < 2 or not shares[inside].any():
+            return None
+        return np.asarray(np.interp(hours, at, shares, left=0.0))
+
+
+def adoption_of(context: StepContext, product: str, *, since: int, versions: set[str]) -> Adoption:
+    """Return how many had each of `versions` from an hour on, by figures known by now."""
+    if not versions:
+        return Adoption({})
+    where: list[Condition] = [("product", "=", product), ("start", ">=", time_of(since))]
+    rows = context.rows(EXPOSURE, where=where).to_pylist()
+    known = [r for r in rows if r["version"] and r["start"] + PERIOD[r["period"]] <= context.now]
+    figure = next((f for f in FIGURES if any(r[f] for r in known)), None)
+    if figure is None:
+        return Adoption({})
+    by_time: dict[int, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    for row in known:
+        middle = hour_of(row["start"] + PERIOD[row["period"]] / 2)
+        by_time[middle][row["version"]] += row[figure] or 0.0
+    return Adoption({v: _curve(by_time, v) for v in sorted(versions)})
+
+
+def _curve(by_time: Mapping[int, Mapping[str, float]], version: str) -> tuple[Ints, Floats]:
+    hours = sorted(by_time)
+    totals = [sum(by_time[h].values()) for h in hours]
+    shares = [
+        by_time[h].get(version, 0.0) / total if total > 0 else 0.0
+        for h, total in zip(hours, totals, strict=True)
+    ]
+    return np.array(hours, dtype=np.int64), np.array(shares, dtype=np.float64)
+
+
+def merged(changes: Sequence[Row]) -> list[Row]:
+    """Return changes with the parts of one put together: a version that is released in stages.
+
+    Rows of one kind and name are one change from its first day, in all the regions it names. The
+    same version on another platform is another build: its name then says which.
+    """
+    found: dict[tuple[str, str, str], Row] = {}
+    for change in changes:
+        key = (change["kind"], name_of(change), change["platform"] or "")
+        first = found.setdefault(key, {**change})
+        if first["region"] != change["region"]:
+            first["region"] = None
+    names = [(kind, name) for kind, name, _ in found]
+    for (kind, name, platform), change in found.items():
+        many = names.count((kind, name)) > 1
+        change["shown"] = f"{name} on {platform}" if many and platform else name
+    return list(found.values())
+
+
+def name_of(change: Mapping[str, Any]) -> str:
+    """Return what a change is called."""
+    return str(change["name"] or change["version"] or change["change_id"])
