@@ -184,11 +184,11 @@ def test_the_same_version_on_two_platforms_is_two_builds():
     context, history = calm_context(*builds, platform="ios")
     for i in range(48):
         at = NOW + i * HOUR / 2
-        hit = "payment failure" if i % 3 else "praise"
+        hit = "payment failure" if i % 6 else "praise"
         history.add(at, hit, version="2.0", platform="android")
-        history.add(at, "praise", version="2.0" if i % 4 < 2 else "1.0", platform="ios")
         if i % 2:
-            history.add(at, "praise", version="1.0", platform="android")
+            history.add(at, "praise", version="2.0" if i % 4 < 2 else "1.0", platform="ios")
+        history.add(at, "praise", version="1.0", platform="android")
     context.next_pass(now=LATER)
     found = weights(context, run(context, history)["payment failure"])
     assert found["2.0 on android"]["blamed"]
