@@ -351,10 +351,10 @@ def test_texts_are_written_fast_and_phrases_are_filled() -> None:
     names = sorted(themes())
     rng = np.random.default_rng(1)
     drawn = [names[i] for i in rng.integers(0, len(names), 20_000)]
-    started = time.perf_counter()
+    started = time.process_time()
     written = write_texts(drawn, ["en"] * len(drawn), rng)
     # 60,000 a second were measured on one core; a tenth of that would be a fault.
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3
     assert not [w.text for w in written if "{" in w.text or "[" in w.text]
 
 
