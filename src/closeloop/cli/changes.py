@@ -85,6 +85,7 @@ def import_(
 @click.option("--platform", default=None)
 @click.option("--region", default=None)
 @click.option("--rollout", default=None, help='For example "0=10%, 24=50%, 72=100%".')
+@click.option("--note", "notes", multiple=True, help="What it holds (repeatable).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def add(
@@ -98,6 +99,7 @@ def add(
     platform: str | None,
     region: str | None,
     rollout: str | None,
+    notes: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Add one change; adding the same again changes nothing."""
@@ -120,6 +122,7 @@ def add(
             platform=platform,
             region=region,
             rollout=rollout,
+            notes=notes,
         )
         write_changes(step, [change], report)
     if as_json:

@@ -49,6 +49,7 @@ def signals(ctx: click.Context, historic: bool, as_json: bool, backtest: str | N
             "raised",
             "product",
             "what",
+            "state",
             "count",
             "expected",
             "severity",
@@ -60,7 +61,8 @@ def signals(ctx: click.Context, historic: bool, as_json: bool, backtest: str | N
                 row["signal_id"][:10],
                 local_time(row["detected_at"], zone),
                 row["product"],
-                what(row),
+                what(row) + (f" (part of {row['parent_id'][:10]})" if row["parent_id"] else ""),
+                row["state"] or "-",
                 row["count"],
                 f"{row['baseline']:.1f}",
                 row["severity"] or "-",
@@ -97,13 +99,25 @@ def show_signal(ctx: click.Context, signal_id: str, as_json: bool) -> None:
     quotes = quotations(
         workspace, row["feedback_ids"] or [], order_by="event_time DESC", limit=QUOTATIONS
     )
+    suspects = records(
+        workspace.query(
+            "SELECT * FROM gold.suspect WHERE signal_id = ? ORDER BY place", parameters=[found]
+        )
+    )
     if as_json:
         print_json(
-            {"signal": row, "attribution": candidates, "decisions": decisions, "feedback": quotes}
+            {
+                "signal": row,
+                "attribution": candidates,
+                "suspects": suspects,
+                "decisions": decisions,
+                "feedback": quotes,
+            }
         )
         return
     _print_signal(row, workspace.settings.timezone)
     _print_candidates(candidates)
+    _print_suspects(suspects)
     for decision in decisions:
         click.echo(f"\ndecided: {decision['action']} by rule '{safe(decision['rule'])}'")
         for reason in decision["reasons"] or []:
@@ -159,6 +173,8 @@ def what(row: dict[str, Any] | Any) -> str:
         return f"release {row['version']}"
     if row["kind"] == "theme":
         return f"theme: {row['theme_label'] or row['theme_id']}"
+    if row["kind"] == "segment":
+        return f"segment: {row['series_id']}"
     return str(row["category"] or row["series_id"])
 
 
@@ -223,11 +239,27 @@ def _print_signal(row: Any, zone: str) -> None:
         )
     for oddity in row["oddities"] or []:
         click.echo(f"trust {row['trust']:.2f}: {safe(oddity)}")
+    if row["state"]:
+        click.echo(f"{row['state']} since {local_time(row['state_since'], zone)}")
+    if row["parent_id"]:
+        click.echo(f"part of the problem of signal {row['parent_id']}")
     if row["segment"]:
         click.echo(f"concentrated in {safe(row['segment'])}")
     click.echo(f"severity {row['severity'] or '-'}")
     for term in row["severity_terms"] or []:
         click.echo(f"  {term['points']:5.1f}  {safe(term['name'])}: {safe(term['reason'])}")
+
+
+def _print_suspects(suspects: list[Any]) -> None:
+    if not suspects:
+        return
+    click.echo(f"\nsuspects among its {suspects[0]['of']} notes ({suspects[0]['basis']})")
+    for suspect in suspects:
+        words = ", ".join(suspect["shared"] or [])
+        click.echo(
+            f"  {suspect['score']:.2f}  {safe(suspect['item_id'][:12])} "
+            f"{shorten(suspect['text'], 100)}{f' (shares: {safe(words)})' if words else ''}"
+        )
 
 
 def _print_candidates(candidates: list[Any]) -> None:

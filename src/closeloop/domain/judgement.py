@@ -14,6 +14,8 @@ _RANKS = {Action.SUPPRESS: 0, Action.DIGEST: 1, Action.REVIEW: 2, Action.TICKET:
 
 NO_RULE = "no rule held"
 NOTHING_TO_ACT_ON = "nothing to act on"
+PART_OF_A_PROBLEM = "part of a problem that is known"
+"""Rule of a signal whose problem has a ticket, or a question to a person, already."""
 
 
 def rank(action: Action) -> int:
@@ -87,6 +89,22 @@ def judge(signal: Signal, policy: Policy, *, circumstances: Circumstances) -> Ju
             would_ticket = would_ticket or all(c.awaits_labels for c in failed)
             against += [f"no ticket by '{rule.name}': {c.reason}" for c in failed]
     return Judgement(Action.DIGEST, would_ticket, NO_RULE, tuple(against))
+
+
+def linked(judgement: Judgement, *, leader: str, asked: Action, would_ticket: bool) -> Judgement:
+    """Return the judgement of a signal whose problem was decided before under another signal.
+
+    `leader` names that signal, for which `asked` was decided. Where its ticket (or would-be ticket)
+    tells of the problem, or a person is asked of it already and this one would only ask again, it
+    goes to the digest with the leader's name: one problem has one ticket and one question.
+    """
+    told = would_ticket or asked is Action.TICKET
+    same_question = asked is Action.REVIEW and not judgement.would_ticket
+    if judgement.action not in (Action.TICKET, Action.REVIEW) or not (told or same_question):
+        return judgement
+    known = "ticket" if told else "question to a person"
+    reason = f"the same problem as signal {leader[:10]}, whose {known} tells of it"
+    return Judgement(Action.DIGEST, False, PART_OF_A_PROBLEM, (reason, *judgement.reasons))
 
 
 def _concerns(rule: Rule, signal: Signal) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -90,6 +91,17 @@ class Signal:
     def ratio(self) -> float:
         """Count over baseline; the baseline is held at half a complaint at least."""
         return self.count / max(self.baseline, 0.5)
+
+
+SHARED_TEXTS = 0.5
+"""Two signals that share this part of the smaller one's complaints are one problem."""
+MIN_SHARED = 3
+
+
+def share_complaints(one: Collection[str], other: Collection[str]) -> bool:
+    """Return whether two signals rest on the same complaints: half of the smaller's, at least 3."""
+    shared = len(set(one) & set(other))
+    return shared >= max(MIN_SHARED, SHARED_TEXTS * min(len(one), len(other)))
 
 
 @dataclass(frozen=True, slots=True)

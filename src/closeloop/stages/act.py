@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from closeloop.domain.judgement import figure
+from closeloop.domain.judgement import PART_OF_A_PROBLEM, figure
 from closeloop.domain.policy import Action
 from closeloop.domain.signal import Severity, Signal
 from closeloop.domain.ticket import OPEN_STATUSES, Ticket, TicketStatus
@@ -20,6 +20,7 @@ from closeloop.ports import StepContext, only_if_in
 from closeloop.stages.decide import briefs_of, title_of
 from closeloop.stages.outbox import CREATE, enqueue_create, mirror, tell_tracker
 from closeloop.stages.outbox import deliver as deliver
+from closeloop.stages.problems import root_of
 from closeloop.stages.signal_rows import signal_of, signals_by_id
 from closeloop.stages.ticket_text import body_of, examples_of, release_of
 from closeloop.tables import ATTRIBUTION, DECISION, FEEDBACK, SIGNAL
@@ -36,20 +37,19 @@ def run(context: StepContext) -> None:
     Intents to tell the tracker go to the outbox in the same transaction, under idempotency keys
     made from the ticket: run again, nothing is opened or told twice.
     """
-    decided = [
-        row
-        for row in context.new_rows(DECISION).to_pylist()
-        if row["action"] == Action.TICKET.value
-    ]
+    fresh = context.new_rows(DECISION).to_pylist()
+    decided = [row for row in fresh if row["action"] == Action.TICKET.value]
+    parts = [row["signal_id"] for row in fresh if row["rule"] == PART_OF_A_PROBLEM]
     risen = context.new_rows(SIGNAL)
     risen = risen.filter(pc.invert(pc.fill_null(risen.column("historic"), False)))
-    if not decided and risen.num_rows == 0:
+    if not decided and not parts and risen.num_rows == 0:
         return
     signals = signals_by_id(context, [row["signal_id"] for row in decided])
     for row in decided:
         signal = signals.get(row["signal_id"])
         if signal is not None:
             open_ticket(context, signal, decision_id=row["decision_id"])
+    _tell_of_parts(context, parts)
     _follow(context, [signal_of(row) for row in risen.to_pylist()])
 
 
@@ -221,6 +221,29 @@ def _umbrella(context: StepContext, first: Signal, children: Sequence[Ticket]) -
         + (f" ({cause})" if cause else ""),
         body=f"Owners concerned: {owners}\n\n{plain.body}",
     )
+
+
+def _tell_of_parts(context: StepContext, signal_ids: Sequence[str]) -> None:
+    """Tell a problem's ticket of the signals that were found to be a part of it, each once."""
+    parts = signals_by_id(context, signal_ids)
+    tickets = {t.signal_id: t for t in context.ops.tickets() if t.status in OPEN_STATUSES}
+    if not parts or not tickets:
+        return
+    led = signals_by_id(context, tickets)
+    by_root = {root_of(led[i]): t for i, t in tickets.items() if i in led}
+    briefs = briefs_of(context, parts)
+    for signal_id, part in sorted(parts.items()):
+        ticket = by_root.get(root_of(part))
+        if ticket is None or ticket.product != part.product:
+            continue
+        tell_tracker(
+            context,
+            ticket,
+            comment=f"A part of it: {title_of(part, briefs.get(signal_id))} "
+            f"({part.count} complaints, {figure(part.baseline)} expected).",
+            about=f"part-{signal_id}",
+            figures={"count": part.count},
+        )
 
 
 def _follow(context: StepContext, signals: Sequence[Signal]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +13,9 @@ import pyarrow.compute as pc
 from closeloop.ports import StepContext, only_if_in
 from closeloop.stages.candidates import BASE_DAYS, changes_of, weigh
 from closeloop.stages.product_view import product_view
-from closeloop.stages.severity_facts import SEGMENTS, USUAL_DAYS, judged
+from closeloop.stages.severity_facts import USUAL_DAYS, judged
+from closeloop.stages.signal_life import TOGETHER, elsewhere, family_of, follow, parent_of
+from closeloop.stages.suspects import write_suspects
 from closeloop.stats.change_point import WINDOW_H
 from closeloop.tables import ATTRIBUTION, ENRICHMENT, SIGNAL
 
@@ -32,9 +34,6 @@ CLEARED_BELOW = 0.5
 WEIGHED = "attribute.weighed"
 """State: when each young signal was weighed last."""
 
-SAME_TEXTS = 0.5
-"""A signal half of whose complaints belong to an earlier one has the same cause."""
-
 Row = dict[str, Any]
 
 
@@ -50,8 +49,18 @@ def run(context: StepContext) -> None:
     products = set(pc.unique(came.column("product")).to_pylist())
     young = _young(context)
     due = {i for i, y in young.items() if products and context.now - y.weighed_at >= AGAIN_AFTER}
-    if not (due | fresh):
-        return
+    if due | fresh:
+        _weigh(context, due, fresh, products, young)
+    follow(context, fresh, products)
+
+
+def _weigh(
+    context: StepContext,
+    due: set[str],
+    fresh: set[str],
+    products: set[str],
+    young: dict[str, _Young],
+) -> None:
     rows = context.rows(SIGNAL, where=[only_if_in("signal_id", due | fresh)]).to_pylist()
     chosen = [r for r in rows if r["signal_id"] in fresh or r["product"] in products]
     for product in sorted({r["product"] for r in chosen}):
@@ -103,10 +112,11 @@ def _product(
         context,
         product,
         since=oldest - history,
-        segments=(*SEGMENTS[:-1], "flag_states", "order_value"),
+        segments=("flag_states", "order_value"),
     )
     changes = changes_of(context, product)
-    family = _recent(context, product, signals)
+    since = min(r["window_start"] for r in signals) - TOGETHER
+    family = family_of(context, product, since=since)
     held = _attributions_of(context, [r["signal_id"] for r in family])
     causes = {i: a["change_id"] for i, found in held.items() for a in found if a["blamed"]}
     posteriors = {i: {a["change_id"]: a["posterior"] for a in found} for i, found in held.items()}
@@ -126,12 +136,19 @@ def _product(
         if context.now - row["detected_at"] <= YOUNG and signal_id not in causes:
             young[signal_id] = _Young(context.now, over)
     _write_attributions(context, attributions)
+    if any(c["notes"] for c in changes):
+        for row in signals:
+            write_suspects(context, view, row, attributions[row["signal_id"]], changes)
     changed = []
     for row in signals:
         culprit = next((a for a in attributions[row["signal_id"]] if a["blamed"]), None)
         cause = f"{culprit['kind']} {culprit['name']}" if culprit else None
         fresh = judged(context, view, row, cause=cause)
-        fresh["parent_id"] = row["parent_id"] or _parent(row, family, causes)
+        fresh["parent_id"] = row["parent_id"] or parent_of(
+            row, family, causes, snooze=context.config.policy.snooze
+        )
+        if fresh["parent_id"] is None and culprit is not None:
+            fresh["parent_id"] = elsewhere(context, row, culprit["change_id"])
         if any(fresh[k] != row[k] for k in fresh):
             changed.append({**row, **fresh})
     context.merge(SIGNAL, SIGNAL.from_rows(changed))
@@ -179,25 +196,6 @@ def _write_attributions(context: StepContext, found: Mapping[str, Sequence[Row]]
     context.merge(ATTRIBUTION, ATTRIBUTION.from_rows(changed))
 
 
-def _recent(context: StepContext, product: str, signals: Iterable[Row]) -> list[Row]:
-    """Return the product's live signals that may share a cause with these, first one first."""
-    since = min(r["window_start"] for r in signals) - YOUNG
-    rows = context.rows(
-        SIGNAL,
-        columns=[
-            "signal_id",
-            "count",
-            "parent_id",
-            "detected_at",
-            "window_start",
-            "window_end",
-            "feedback_ids",
-        ],
-        where=[("product", "=", product), ("historic", "=", False), ("window_end", ">=", since)],
-    ).to_pylist()
-    return sorted(rows, key=lambda r: (r["detected_at"], r["window_start"], r["signal_id"]))
-
-
 def _attributions_of(context: StepContext, signal_ids: Sequence[str]) -> dict[str, list[Row]]:
     rows = context.rows(
         ATTRIBUTION,
@@ -220,18 +218,3 @@ def _leader(row: Row, family: Sequence[Row]) -> str:
         and row["window_start"] < other["window_end"]
     ]
     return str(max(beside, key=lambda r: r["count"])["signal_id"]) if beside else ""
-
-
-def _parent(row: Row, family: Sequence[Row], causes: Mapping[str, str]) -> str | None:
-    """Return the first signal that overlaps in time and has the same blamed change or texts."""
-    own = set(row["feedback_ids"] or ())
-    for other in family:
-        if other["signal_id"] == row["signal_id"]:
-            return None
-        cause = causes.get(row["signal_id"])
-        same_cause = cause is not None and causes.get(other["signal_id"]) == cause
-        shared = len(own & set(other["feedback_ids"] or ()))
-        overlap = other["window_end"] > row["window_start"] - YOUNG
-        if overlap and (same_cause or (own and shared >= SAME_TEXTS * len(own))):
-            return str(other["parent_id"] or other["signal_id"])
-    return None

@@ -14,6 +14,7 @@ from closeloop.domain.product import OwnerRule
 from closeloop.domain.signal import Attribution, Signal, SignalKind
 from closeloop.domain.ticket import Ticket
 from closeloop.ports import Condition, StepContext, only_if_in
+from closeloop.stages.product_view import cell_said
 from closeloop.stages.quotations import Candidate
 from closeloop.tables import (
     ATTRIBUTION,
@@ -23,6 +24,7 @@ from closeloop.tables import (
     EXPOSURE,
     FEEDBACK,
     SERIES,
+    SUSPECT,
     THEME,
 )
 
@@ -87,6 +89,7 @@ class Material:
     product_name: str
     label: str
     attributions: tuple[Attribution, ...]
+    suspects: Sequence[Mapping[str, Any]]
     changes: Mapping[str, Mapping[str, Any]]
     reviews: Sequence[Mapping[str, Any]]
     complaints: Sequence[Mapping[str, Any]]
@@ -134,6 +137,7 @@ def gather(context: StepContext, signal: Signal) -> Material:
         product_name=product.name if product else signal.product,
         label=label,
         attributions=attributions,
+        suspects=_suspects(context, signal.signal_id),
         changes=_changes(context, attributions),
         reviews=reviews,
         complaints=complaints,
@@ -170,6 +174,11 @@ def attributions_of(context: StepContext, signal_id: str) -> tuple[Attribution, 
         for row in rows
     ]
     return tuple(sorted(found, key=lambda a: (not a.blamed, -a.posterior, a.kind, a.name)))
+
+
+def _suspects(context: StepContext, signal_id: str) -> list[dict[str, Any]]:
+    rows = context.rows(SUSPECT, where=[("signal_id", "=", signal_id)]).to_pylist()
+    return sorted(rows, key=lambda r: r["place"])
 
 
 def _window(signal: Signal) -> list[Condition]:
@@ -212,6 +221,8 @@ def _label(context: StepContext, signal: Signal) -> str:
             return str(labels[0])
     if signal.kind is SignalKind.RELEASE and signal.version:
         return f"version {signal.version}"
+    if signal.kind is SignalKind.SEGMENT:
+        return cell_said(signal.series_id)
     return signal.category or signal.series_id
 
 

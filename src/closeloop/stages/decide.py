@@ -22,6 +22,7 @@ from closeloop.domain.review import Label, LabelKind, ReviewItem, ReviewKind, Re
 from closeloop.domain.signal import Signal, SignalKind
 from closeloop.ports import StepContext, only_if_in
 from closeloop.stages.judged_rows import judged_row
+from closeloop.stages.problems import Problems
 from closeloop.stages.signal_rows import signal_of
 from closeloop.tables import BRIEF, DECISION, JUDGED, SIGNAL, THEME
 from closeloop.text.residue import possible_pii
@@ -59,11 +60,13 @@ def run(context: StepContext) -> None:
         if signal.signal_id in known.answered:
             continue
         judgement = judge(signal, context.config.policy, circumstances=about)
+        judgement = known.problems.linked(signal, judgement)
         if rank(judgement.action) <= known.ranks.get(signal.signal_id, -1):
             continue
         decision = _decision(context, signal, judgement)
         if context.ops.put_decision(decision):
             made.append(decision)
+            known.problems.note(decision)
             _keep_review(context, signal, decision, known)
     context.append(JUDGED, JUDGED.from_rows(states))
     _write(context, made)
@@ -80,6 +83,7 @@ class _Known:
     rejected: frozenset[str]
     themes: dict[str, dict[str, Any]]
     briefs: dict[str, dict[str, Any]]
+    problems: Problems
 
 
 def quotations(brief: Mapping[str, Any] | None) -> list[dict[str, Any]]:
@@ -121,6 +125,7 @@ def _known(context: StepContext, signals: list[Signal]) -> _Known:
         if themes
         else {},
         briefs=briefs_of(context, ids),
+        problems=Problems(context, signals),
     )
 
 

@@ -20,6 +20,7 @@ from closeloop.stages.product_view import (
     product_view,
     time_of,
 )
+from closeloop.stages.segment_cells import scan_cells, series_budget
 from closeloop.stages.signal_book import SignalBook
 from closeloop.stages.source_health import health_of, new_strata
 from closeloop.stages.suspension import Span, delivered_part, silences, spans
@@ -126,8 +127,15 @@ def _product(context: StepContext, product: str, touched: Ints) -> None:
             part = delivered_part(view, episodes, left_out=span.sources, now=now)
             data = series.data(view, without=span.without, delivered=part)
             found = _scan(
-                context, data, series, book, span=span, first_day=int(view.hours[0]) // 24
+                context,
+                data,
+                series,
+                book,
+                span=span,
+                first_day=int(view.hours[0]) // 24,
+                false_alarms=series_budget(context, view),
             )
+            scan_cells(context, view, data, book, span=span)
             known = known if span.without.any() else found
     for raised in watch_releases(context, view, since=first, episodes=episodes):
         book.take_release(raised)
@@ -152,6 +160,7 @@ def _scan(
     *,
     span: Span,
     first_day: int,
+    false_alarms: float,
 ) -> Baselines:
     """Take the alarms of a span into the book; return the baselines they rest on."""
     found = scan(
@@ -160,7 +169,7 @@ def _scan(
         until=span.until,
         first_day=first_day,
         family=max(len(series.keys), 1),
-        false_alarms=context.config.policy.false_alarms_per_month,
+        false_alarms=false_alarms,
         q=context.config.policy.fdr,
     )
     for alarm in found.alarms:

@@ -19,6 +19,7 @@ from closeloop.stages.fact_figures import plain, subject_of
 MAX_CANDIDATES = 6
 """Candidates for the cause that are stated one by one, the most probable first."""
 
+MAX_SUSPECTS = 3
 URGENT = 0.5
 
 _CONCENTRATION = re.compile(
@@ -423,6 +424,24 @@ def _cause_time(m: Material) -> list[Draft]:
     ]
 
 
+def _suspects(m: Material) -> list[Draft]:
+    found: list[Draft] = []
+    for suspect in m.suspects[:MAX_SUSPECTS]:
+        text = plain(suspect["text"], limit=120)
+        place, of = (fig.quantity(suspect[k], Measure.COUNT, sense=k) for k in ("place", "of"))
+        change = plain(str(m.changes.get(suspect["change_id"], {}).get("name") or "the change"))
+        found.append(
+            Draft(
+                "suspect",
+                f"Suspect {place.written} of {of.written} notes of {change}, {suspect['basis']}: "
+                f"{text}.",
+                (place.written, of.written, text),
+                (place, of),
+            )
+        )
+    return found
+
+
 def _past(m: Material) -> list[Draft]:
     found: list[Draft] = []
     for ticket in m.past_tickets:
@@ -459,6 +478,7 @@ _FACTS: tuple[Callable[[Material], Sequence[Draft]], ...] = (
     _exposure,
     _attribution,
     _cause_time,
+    _suspects,
     _severity,
     _evidence,
     _past,

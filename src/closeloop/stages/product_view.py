@@ -24,6 +24,8 @@ NOT_NEGATIVE = 0.3
 """A text whose probability of being negative is lower is no complaint, whatever its subject."""
 STARS = (1.0, 2.0, 3.0, 4.0, 5.0)
 
+CELL_COLUMNS = ("region", "sku", "fulfilment_centre", "customer_tier", "platform")
+"""Columns whose values cut a category into cells. Versions are the release watch's."""
 FEEDBACK_COLUMNS = (
     "feedback_id",
     "revision",
@@ -39,6 +41,7 @@ FEEDBACK_COLUMNS = (
     "campaign_id",
     "trust",
     "backfill",
+    *CELL_COLUMNS,
 )
 ENRICHMENT_COLUMNS = (
     "sentiment",
@@ -74,6 +77,29 @@ class Coded:
         if name is None or name not in self.names:
             return np.zeros(len(self.codes), dtype=np.bool_)
         return np.asarray(self.codes == self.names.index(name))
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A segment of a category: the complaints with one value in one of CELL_COLUMNS."""
+
+    column: str
+    value: str
+    category: str
+
+    @property
+    def series_id(self) -> str:
+        """The id of its series: "late delivery | region=DE"."""
+        return f"{self.category} | {self.column}={self.value}"
+
+    @staticmethod
+    def of(series_id: str) -> Cell:
+        """Return the cell of a series. Raises ValueError where the id is that of no cell."""
+        category, _, rest = series_id.partition(" | ")
+        column, _, value = rest.partition("=")
+        if column not in CELL_COLUMNS:
+            raise ValueError(f"no cell: {series_id!r}")
+        return Cell(column, value, category)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +149,27 @@ class ProductView:
         return _numbers(self.rows.column(column))
 
     def members(self, kind: str, series_id: str) -> Ints:
-        """Return the complaints of a theme or category."""
+        """Return the complaints of a theme, category or cell."""
+        if kind == "segment":
+            return self._cell_members(series_id)
         if kind == "theme":
             return np.flatnonzero(self.complaint & self.theme.equal(series_id))
-        rows = self.in_category.get(series_id, np.zeros(0, np.int64))
+        return self._category_members(series_id)
+
+    def _category_members(self, category: str) -> Ints:
+        rows = self.in_category.get(category, np.zeros(0, np.int64))
         return rows[self.complaint[rows]]
+
+    def _cell_members(self, series_id: str) -> Ints:
+        cell = Cell.of(series_id)
+        rows = self._category_members(cell.category)
+        return rows[self.coded(cell.column).equal(cell.value)[rows]]
+
+
+def cell_said(series_id: str) -> str:
+    """Return a cell's series as people read it: "late delivery in region DE"."""
+    cell = Cell.of(series_id)
+    return f"{cell.category} in {cell.column.replace('_', ' ')} {cell.value}"
 
 
 def hour_of(time: datetime) -> int:

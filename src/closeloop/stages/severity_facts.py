@@ -20,11 +20,11 @@ from closeloop.domain.severity import (
 )
 from closeloop.domain.signal import SignalKind
 from closeloop.ports import StepContext
-from closeloop.stages.product_view import ProductView, hour_of
+from closeloop.stages.product_view import CELL_COLUMNS, ProductView, hour_of
 from closeloop.stats.baseline import Ints
 from closeloop.stats.segments import concentration
 
-SEGMENTS = ("region", "platform", "sku", "fulfilment_centre", "customer_tier", "version")
+SEGMENTS = (*CELL_COLUMNS, "version")
 USUAL_DAYS = 90
 """Days before a signal from which the usual share of a segment is taken."""
 

@@ -63,6 +63,8 @@ class SignalBook:
         """
         kind, series_id = key
         end = alarm.hour + 1
+        if self._began_before(kind, series_id, end):
+            return
         held = self._known(kind, series_id, time_of(end))
         if held is not None and end < hour_of(held["window_start"]):
             return
@@ -165,6 +167,16 @@ class SignalBook:
         """Return the newest signal of a series, but for one that began after this alarm."""
         row = self._held.get((kind, series_id))
         return row if row is None or row["window_start"] < end else None
+
+    def _began_before(self, kind: str, series_id: str, end: int) -> bool:
+        """Whether an alarm is how a problem began that is live already, under a later window.
+
+        Rows that are restated (a theme, a late text) bring hours up again that were looked at.
+        """
+        row = self._held.get((kind, series_id))
+        if row is None or row["historic"]:
+            return False
+        return 0 <= hour_of(row["window_start"]) - end < LASTS_H
 
     def _put(self, before: Row | None, fresh: Row, inside: Ints) -> None:
         historic = self._historic(inside, fresh["window_end"])

@@ -13,6 +13,8 @@ from closeloop.stats.evidence import beta_binomial_tail
 STRENGTH = 50.0
 SPEAK_P = 0.001
 SPEAK_LOW = 0.5
+PRIOR = 20.0
+"""Complaints that a segment's share of all feedback is worth beside its share of a category's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,29 @@ class Concentration:
             f"{self.column}={self.value}: {self.count} of {self.total} "
             f"({self.count / self.total:.0%}, usually {self.usual_share:.0%})"
         )
+
+
+def stands_out(
+    count: int,
+    total: int,
+    *,
+    before: int,
+    before_all: int,
+    everyone: float,
+    values: int,
+    grown: float = 1.0,
+) -> bool:
+    """Return whether a segment has more of a category's complaints than its usual share allows.
+
+    `count` of `total` complaints now, `before` of `before_all` in the weeks before; `everyone` is
+    the segment's share of all feedback, worth PRIOR complaints; `grown` by how much its share of
+    orders or users has grown since. P(BetaBinomial(total, 50 p, 50 (1 - p)) >= count) times the
+    number of values must be under .001.
+    """
+    share = (before + PRIOR * everyone) / (before_all + PRIOR) * grown
+    share = min(max(share, 1e-4), 1.0 - 1e-4)
+    tail = beta_binomial_tail(count, total, STRENGTH * share, STRENGTH * (1.0 - share))
+    return tail * values < SPEAK_P
 
 
 def concentration(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from closeloop.stages import attribute, detect
-from closeloop.tables import ATTRIBUTION, EXPOSURE, SIGNAL
+from closeloop.tables import ATTRIBUTION, EXPOSURE, SIGNAL, SUSPECT
 from closeloop.testing.context import InMemoryContext
 from tests.unit.stages.history import NOW, PRODUCT, History, change, release, write_changes
 
@@ -361,3 +362,101 @@ def test_signals_of_different_causes_have_no_parent():
     assert len(signals) == 2
     assert all(s["parent_id"] is None for s in signals.values())
     assert {s["product"] for s in signals.values()} == {PRODUCT}
+
+
+NOTES = json.dumps(
+    [
+        {"id": "c1", "text": "Polish reward animations", "paths": ["ui/Confetti.kt"]},
+        {"id": "c2", "text": "Move UPI payment to the new gateway", "paths": ["pay/Upi.kt"]},
+    ]
+)
+
+
+def test_the_commits_of_a_likely_release_are_ranked_and_say_that_it_is_no_proof():
+    context, history = calm_context(
+        release("2.0", NOW, notes=NOTES), release("1.9", NOW - timedelta(days=6), notes=NOTES)
+    )
+    rollout(history, exposed={"version": "2.0"}, others={"version": "1.0"})
+    context.next_pass(now=LATER)
+    signal = run(context, history)["payment failure"]
+    found = context.rows(SUSPECT).sort_by("place").to_pylist()
+    own = [r for r in found if r["signal_id"] == signal["signal_id"]]
+    assert [r["item_id"] for r in own] == ["c2", "c1"]
+    assert own[0]["change_id"] == "r-2.0"
+    assert own[0]["shared"] == ["pay"]
+    assert own[0]["score"] > own[1]["score"]
+    assert own[0]["basis"].endswith("no proof")
+
+
+def test_without_a_likely_change_nothing_in_it_is_suspect():
+    context, history = calm_context(release("2.0", NOW - timedelta(days=5), notes=NOTES))
+    history.burst(30, end=NOW + 3 * HOUR, version="1.0")
+    context.next_pass(now=NOW + 3 * HOUR)
+    run(context, history)
+    assert context.rows(SUSPECT).num_rows == 0
+
+
+def test_a_problem_says_in_which_state_it_is():
+    context, history = calm_context()
+    history.burst(20, end=NOW + 3 * HOUR)
+    context.next_pass(now=NOW + 3 * HOUR)
+    assert run(context, history)["payment failure"]["state"] == "growing"
+    seen = []
+    for day in range(1, 6):
+        history.add(NOW + timedelta(days=day), "praise")
+        context.next_pass(now=NOW + timedelta(days=day))
+        seen.append(run(context, history)["payment failure"]["state"])
+    assert seen[1:] == ["calming", "calming", "calming", "over"]
+
+
+def test_silence_of_the_product_is_not_calm():
+    context, history = calm_context()
+    history.burst(20, end=NOW + 3 * HOUR)
+    context.next_pass(now=NOW + 3 * HOUR)
+    run(context, history)
+    context.next_pass(now=NOW + timedelta(days=5))
+    attribute.run(context.as_step(attribute.NAME))
+    context.as_step("reader")
+    (signal,) = [r for r in context.rows(SIGNAL).to_pylist() if not r["historic"]]
+    assert signal["state"] == "growing"
+
+
+def test_a_series_that_rises_again_within_its_snooze_is_part_of_the_same_problem():
+    context, history = calm_context()
+    history.burst(12, end=NOW + 3 * HOUR)
+    context.next_pass(now=NOW + 3 * HOUR)
+    first = run(context, history)["payment failure"]
+    history.burst(60, end=NOW + timedelta(days=4), hours=3)
+    context.next_pass(now=NOW + timedelta(days=4))
+    run(context, history)
+    live = [r for r in context.rows(SIGNAL).to_pylist() if not r["historic"]]
+    again = next(r for r in live if r["signal_id"] != first["signal_id"])
+    assert again["parent_id"] == first["signal_id"]
+    assert again["state"] == "growing"
+
+
+def test_products_that_share_a_blamed_incident_have_one_parent():
+    context = InMemoryContext(now=NOW)
+    write_changes(context, change("incident", "bank down", NOW, product="*"))
+    shops = [History(), History(product="other-app")]
+    for shop in shops:
+        assert run(context, shop.calm()) == {}
+    context.next_pass(now=NOW + 6 * HOUR)
+    for shop in shops:
+        shop.burst(40, end=NOW + 6 * HOUR, hours=6)
+        shop.write(context)
+    detect.run(context.as_step(detect.NAME))
+    attribute.run(context.as_step(attribute.NAME))
+    # What is only likely must hold for twelve hours.
+    context.next_pass(now=NOW + 19 * HOUR)
+    for shop in shops:
+        shop.add(NOW + 18 * HOUR, "praise")
+        shop.write(context)
+    attribute.run(context.as_step(attribute.NAME))
+    context.as_step("reader")
+    live = [r for r in context.rows(SIGNAL).to_pylist() if not r["historic"]]
+    by_product = {r["product"]: r for r in live}
+    blamed = context.rows(ATTRIBUTION, where=[("blamed", "=", True)]).column("name").to_pylist()
+    assert blamed == ["bank down"] * 2
+    first, second = sorted(by_product.values(), key=lambda r: (r["detected_at"], r["signal_id"]))
+    assert (first["parent_id"], second["parent_id"]) == (None, first["signal_id"])

@@ -172,3 +172,48 @@ def test_a_pass_without_new_signals_does_not_open_the_database() -> None:
     context = InMemoryContext(now=AT).as_step(decide.NAME)
     context._open_ops = None  # type: ignore[assignment]
     decide.run(context)
+
+
+def test_a_part_of_a_problem_gets_no_ticket_and_no_question_of_its_own() -> None:
+    context = InMemoryContext(now=AT)
+    parent = signal_row("s1", feedback_ids=["a", "b", "c", "d"])
+    child = signal_row("s2", parent_id="s1", kind="theme", series_id="t1", theme_id=None)
+    child["feedback_ids"] = ["b", "c", "d"]
+    found = decided(context, parent, child)
+    assert found == {"s1": [Action.REVIEW], "s2": [Action.DIGEST]}
+    assert len(context.ops.reviews()) == 1
+    rows = {r["signal_id"]: r for r in context.rows(DECISION).to_pylist()}
+    assert (rows["s1"]["would_ticket"], rows["s2"]["would_ticket"]) == (True, False)
+    assert rows["s2"]["rule"] == "part of a problem that is known"
+    assert "the same problem as signal s1" in rows["s2"]["reasons"][0]
+
+
+def test_a_part_that_came_later_is_linked_to_what_was_decided_before() -> None:
+    context = InMemoryContext(now=AT)
+    earn(context)
+    decided(context, signal_row("s1"))
+    found = decided(context, signal_row("s2", parent_id="s1", window_start=AT))
+    assert found == {"s1": [Action.TICKET], "s2": [Action.DIGEST]}
+
+
+def test_a_part_that_is_worth_a_ticket_leads_where_the_first_was_only_doubtful() -> None:
+    context = InMemoryContext(now=AT)
+    found = decided(context, signal_row("s1", fdr_pass=False), signal_row("s2", parent_id="s1"))
+    assert found == {"s1": [Action.REVIEW], "s2": [Action.REVIEW]}
+    assert sorted(context.rows(DECISION).column("would_ticket").to_pylist()) == [False, True]
+
+
+def test_another_owner_of_the_same_cause_is_asked_too() -> None:
+    context = InMemoryContext(now=AT)
+    other = signal_row("s2", parent_id="s1", series_id="account access", category="account access")
+    other["feedback_ids"] = ["x", "y", "z"]
+    found = decided(context, signal_row("s1"), other)
+    assert found == {"s1": [Action.REVIEW], "s2": [Action.REVIEW]}
+
+
+def test_another_product_under_the_same_parent_is_asked_too() -> None:
+    context = InMemoryContext(now=AT)
+    found = decided(
+        context, signal_row("s1"), signal_row("s2", parent_id="s1", product="other-app")
+    )
+    assert found == {"s1": [Action.REVIEW], "s2": [Action.REVIEW]}

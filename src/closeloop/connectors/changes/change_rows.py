@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from closeloop.connectors.changes.notes import parse_notes
 from closeloop.connectors.changes.reading import ImportReport, ImportRequest, ReadRow, read_rows
 from closeloop.connectors.intake.fields import CHANGE_FIELDS
 from closeloop.connectors.intake.request import IntakeStep
@@ -64,6 +65,7 @@ def make_change(
     platform: str | None = None,
     region: str | None = None,
     rollout: str | None = None,
+    notes: Sequence[str | None] = (),
     given_id: str | None = None,
 ) -> Row:
     """Return one row of silver.change. Raises UsageError where a value makes no sense.
@@ -89,6 +91,7 @@ def make_change(
         "started_at": started_at,
         "ended_at": ended_at,
         "rollout": parse_rollout(rollout),
+        "notes": parse_notes(*notes),
         "known_at": min(now, started_at),
     }
 
@@ -203,6 +206,7 @@ def _change(
                 platform=values.get("platform"),
                 region=values.get("region"),
                 rollout=values.get("rollout"),
+                notes=(values.get("commits"), values.get("notes")),
                 given_id=values.get("change_id"),
             )
         except UsageError as error:

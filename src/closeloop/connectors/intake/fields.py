@@ -110,6 +110,8 @@ CHANGE_FIELDS = (
     _f("platform", "label", "platform os store"),
     _f("region", "label", "region country market storefront"),
     _f("rollout", "label", "rollout rollout_share rollout_stages percentage"),
+    _f("notes", "label", "notes release_notes changelog whats_new"),
+    _f("commits", "label", "commits commit_messages commit_subjects"),
 )
 
 EXPOSURE_FIELDS = (

@@ -52,6 +52,7 @@ def test_releases_by_guess_and_again(tmp_path: Path) -> None:
         "started_at": AT,
         "ended_at": None,
         "rollout": None,
+        "notes": '[{"id": "1", "text": "x", "paths": []}]',
         "known_at": AT,
         "batch_id": 1,
     }
