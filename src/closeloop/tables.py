@@ -619,6 +619,7 @@ JUDGED = Table(
         _c("no_case", TEXT, "why there was nothing to act on, or null"),
         _c("possible_pii", TEXT, "what looked like unmasked personal data, or null"),
         _c("owner", TEXT, "who would have been asked to mend it"),
+        _c("kin", TEXTS, "signals of the same problem whose ticket would tell of it too"),
         BATCH,
     ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from closeloop.domain.autonomy import FEW_LABELS, Standing
@@ -91,19 +91,36 @@ def judge(signal: Signal, policy: Policy, *, circumstances: Circumstances) -> Ju
     return Judgement(Action.DIGEST, would_ticket, NO_RULE, tuple(against))
 
 
-def linked(judgement: Judgement, *, leader: str, asked: Action, would_ticket: bool) -> Judgement:
-    """Return the judgement of a signal whose problem was decided before under another signal.
+@dataclass(frozen=True, slots=True)
+class Stood:
+    """How far what was decided of a signal has gone, over all of its decisions."""
 
-    `leader` names that signal, for which `asked` was decided. Where its ticket (or would-be ticket)
-    tells of the problem, or a person is asked of it already and this one would only ask again, it
-    goes to the digest with the leader's name: one problem has one ticket and one question.
+    signal_id: str
+    action: Action
+    would_ticket: bool
+
+    def risen(self, action: Action, *, would_ticket: bool) -> Stood:
+        """Return it after another decision: neither falls."""
+        higher = max(self.action, action, key=rank)
+        return Stood(self.signal_id, higher, self.would_ticket or would_ticket)
+
+
+def linked(judgement: Judgement, kin: Iterable[Stood]) -> Judgement:
+    """Return the judgement of a signal, or that the ticket of another tells of its problem.
+
+    `kin` are the signals of the same problem that were decided before. Where a ticket (or would-be
+    ticket) of one tells of it, or a person is asked of it already and this one would only ask
+    again, it goes to the digest with that signal's name: one problem, one ticket, one question.
     """
-    told = would_ticket or asked is Action.TICKET
-    same_question = asked is Action.REVIEW and not judgement.would_ticket
-    if judgement.action not in (Action.TICKET, Action.REVIEW) or not (told or same_question):
+    leader = max(kin, key=lambda k: (k.would_ticket, rank(k.action), k.signal_id), default=None)
+    if leader is None or judgement.action not in (Action.TICKET, Action.REVIEW):
+        return judgement
+    told = leader.would_ticket or leader.action is Action.TICKET
+    same_question = leader.action is Action.REVIEW and not judgement.would_ticket
+    if not (told or same_question):
         return judgement
     known = "ticket" if told else "question to a person"
-    reason = f"the same problem as signal {leader[:10]}, whose {known} tells of it"
+    reason = f"the same problem as signal {leader.signal_id[:10]}, whose {known} tells of it"
     return Judgement(Action.DIGEST, False, PART_OF_A_PROBLEM, (reason, *judgement.reasons))
 
 

@@ -16,7 +16,7 @@ from closeloop.domain.autonomy import (
     standing_of,
     standings,
 )
-from closeloop.domain.judgement import Circumstances, judge, rank
+from closeloop.domain.judgement import Circumstances, Stood, judge, linked, rank
 from closeloop.domain.policy import Action, Policy, SeverityWeights
 from closeloop.domain.review import Label, LabelKind
 from closeloop.domain.severity import severity_of
@@ -29,13 +29,17 @@ would have raised."""
 
 @dataclass(frozen=True, slots=True)
 class JudgedState:
-    """One signal as it stood when it was judged, and what the policy had to know beside it."""
+    """One signal as it stood when it was judged, and what the policy had to know beside it.
+
+    `kin` are the signals of the same problem whose ticket would tell of it too.
+    """
 
     at: datetime
     signal: Signal
     no_case: str | None
     possible_pii: str | None
     owner: str
+    kin: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,11 @@ class TriedDecision:
     at: datetime
     signal: Signal
     owner: str
+
+    @property
+    def stood(self) -> Stood:
+        """How far it has gone."""
+        return Stood(self.signal_id, self.action, self.would_ticket)
 
     @property
     def ticketed(self) -> bool:
@@ -92,6 +101,7 @@ def tried(
                 possible_pii=state.possible_pii,
             ),
         )
+        judgement = linked(judgement, [found[i].stood for i in state.kin if i in found])
         before = found.get(signal.signal_id)
         if before is not None and rank(judgement.action) <= rank(before.action):
             continue

@@ -56,11 +56,12 @@ def run(context: StepContext) -> None:
     for signal in sorted(signals, key=lambda s: (s.detected_at, s.signal_id)):
         about = _circumstances(context, signal, known)
         owner = _owner(context, known.briefs.get(signal.signal_id))
-        states.append(judged_row(signal, about, owner=owner, at=context.now))
+        kin = known.problems.kin(signal)
+        states.append(judged_row(signal, about, owner=owner, kin=kin, at=context.now))
         if signal.signal_id in known.answered:
             continue
         judgement = judge(signal, context.config.policy, circumstances=about)
-        judgement = known.problems.linked(signal, judgement)
+        judgement = known.problems.linked(judgement, kin)
         if rank(judgement.action) <= known.ranks.get(signal.signal_id, -1):
             continue
         decision = _decision(context, signal, judgement)

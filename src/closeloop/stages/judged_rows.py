@@ -13,7 +13,9 @@ from closeloop.domain.signal import Signal
 from closeloop.stages.signal_rows import signal_of
 
 
-def judged_row(signal: Signal, about: Circumstances, *, owner: str, at: datetime) -> dict[str, Any]:
+def judged_row(
+    signal: Signal, about: Circumstances, *, owner: str, kin: Iterable[str], at: datetime
+) -> dict[str, Any]:
     """Return one judged signal as a row; ids of feedback stay out, so an erasure has nothing here."""
     terms = [asdict(t) | {"points": t.points} for t in signal.severity_terms]
     return asdict(signal) | {
@@ -25,6 +27,7 @@ def judged_row(signal: Signal, about: Circumstances, *, owner: str, at: datetime
         "no_case": about.no_case,
         "possible_pii": about.possible_pii,
         "owner": owner,
+        "kin": list(kin),
     }
 
 
@@ -37,6 +40,7 @@ def judged_states(rows: Iterable[Mapping[str, Any]]) -> list[JudgedState]:
             no_case=row["no_case"],
             possible_pii=row["possible_pii"],
             owner=row["owner"] or "",
+            kin=tuple(row["kin"] or ()),
         )
         for row in rows
     ]

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from closeloop.domain.judgement import Judgement, linked, rank
-from closeloop.domain.policy import Action, Decision
+from closeloop.domain.judgement import Judgement, Stood, linked
+from closeloop.domain.policy import Decision
 from closeloop.domain.signal import Signal, share_complaints
 from closeloop.ports import StepContext, only_if_in
 from closeloop.stages.signal_rows import signal_of
 from closeloop.tables import SIGNAL
-
-Standing = tuple[int, bool]
-"""How far what was decided goes: its rank, and whether it is a ticket but for labels."""
 
 
 class Problems:
@@ -28,33 +25,27 @@ class Problems:
             found |= {r["signal_id"]: signal_of(r) for r in rows}
         for signal in found.values():
             self._members.setdefault(root_of(signal), []).append(signal)
-        self._decided: dict[str, Decision] = {}
+        self._stood: dict[str, Stood] = {}
         for decision in context.ops.decisions():
             if decision.signal_id in found:
                 self.note(decision)
 
     def note(self, decision: Decision) -> None:
-        """Take note of a decision, if it goes further than the signal's last."""
-        before = self._decided.get(decision.signal_id)
-        if before is None or _standing(decision) >= _standing(before):
-            self._decided[decision.signal_id] = decision
-
-    def linked(self, signal: Signal, judgement: Judgement) -> Judgement:
-        """Return the judgement, or that another signal's ticket or question tells of it."""
-        decided = [
-            (self._decided[other.signal_id], other)
-            for other in self._members.get(root_of(signal), ())
-            if other.signal_id in self._decided and self._one_ticket(signal, other)
-        ]
-        if not decided:
-            return judgement
-        leader, _ = max(decided, key=lambda d: (*_standing(d[0]), d[1].signal_id))
-        return linked(
-            judgement,
-            leader=leader.signal_id,
-            asked=leader.action,
-            would_ticket=leader.would_ticket,
+        """Take note of a decision."""
+        fresh = Stood(decision.signal_id, decision.action, decision.would_ticket)
+        before = self._stood.get(decision.signal_id, fresh)
+        self._stood[decision.signal_id] = before.risen(
+            decision.action, would_ticket=decision.would_ticket
         )
+
+    def kin(self, signal: Signal) -> list[str]:
+        """Return the ids of the signals whose ticket would tell of this one too."""
+        members = self._members.get(root_of(signal), ())
+        return sorted(o.signal_id for o in members if self._one_ticket(signal, o))
+
+    def linked(self, judgement: Judgement, kin: Iterable[str]) -> Judgement:
+        """Return the judgement, or that the ticket or question of one of `kin` tells of it."""
+        return linked(judgement, [self._stood[i] for i in kin if i in self._stood])
 
     def _one_ticket(self, one: Signal, other: Signal) -> bool:
         """Whether a ticket for one tells its owner of the other too.
@@ -77,8 +68,3 @@ class Problems:
 def root_of(signal: Signal) -> str:
     """Return the id of the signal under which a problem is kept."""
     return signal.parent_id or signal.signal_id
-
-
-def _standing(decision: Decision) -> Standing:
-    ticket = decision.action is Action.TICKET
-    return rank(decision.action), decision.would_ticket or ticket

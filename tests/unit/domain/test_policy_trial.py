@@ -126,3 +126,13 @@ def test_nothing_to_act_on_stays_suppressed_under_any_policy() -> None:
     assert tried([empty], example_policy())["s1"].action is Action.SUPPRESS
     release = JudgedState(AT, signal_of(release_row(severity_terms=[])), None, None, "app-team")
     assert tried([release], example_policy())["r1"].would_ticket
+
+
+def test_a_part_of_a_problem_is_linked_in_a_trial_as_in_the_loop() -> None:
+    first = state(0, severity_terms=[])
+    part = replace(state(1, signal_id="s2", parent_id="s1", severity_terms=[]), kin=("s1",))
+    found = tried([part, first], example_policy())
+    assert found["s1"].would_ticket
+    assert (found["s2"].action, found["s2"].would_ticket) == (Action.DIGEST, False)
+    alone = tried([replace(part, kin=())], example_policy())
+    assert alone["s2"].would_ticket

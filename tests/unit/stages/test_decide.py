@@ -8,9 +8,11 @@ from typing import Any
 
 from closeloop.domain.autonomy import NOT_AN_ISSUE, REAL
 from closeloop.domain.policy import Action
+from closeloop.domain.policy_trial import tried
 from closeloop.domain.review import Label, LabelKind, ReviewStatus
 from closeloop.stages import decide
-from closeloop.tables import BRIEF, DECISION, SIGNAL, THEME
+from closeloop.stages.judged_rows import judged_states
+from closeloop.tables import BRIEF, DECISION, JUDGED, SIGNAL, THEME
 from closeloop.testing.context import InMemoryContext
 from closeloop.testing.example_rows import AT, brief_row, release_row, signal_row
 
@@ -186,6 +188,28 @@ def test_a_part_of_a_problem_gets_no_ticket_and_no_question_of_its_own() -> None
     assert (rows["s1"]["would_ticket"], rows["s2"]["would_ticket"]) == (True, False)
     assert rows["s2"]["rule"] == "part of a problem that is known"
     assert "the same problem as signal s1" in rows["s2"]["reasons"][0]
+
+
+def test_a_trial_of_the_same_policy_finds_the_same_links() -> None:
+    context = InMemoryContext(now=AT)
+    ids = ["a", "b", "c", "d"]
+    decided(
+        context,
+        signal_row("s1", feedback_ids=ids, severity_terms=[]),
+        signal_row(
+            "s2",
+            parent_id="s1",
+            kind="theme",
+            series_id="t1",
+            feedback_ids=ids[1:],
+            severity_terms=[],
+        ),
+    )
+    context.as_step("reader")
+    found = tried(judged_states(context.rows(JUDGED).to_pylist()), context.config.policy)
+    made = {d.signal_id: (d.action, d.would_ticket) for d in context.ops.decisions()}
+    assert {i: (t.action, t.would_ticket) for i, t in found.items()} == made
+    assert made["s2"] == (Action.DIGEST, False)
 
 
 def test_a_part_that_came_later_is_linked_to_what_was_decided_before() -> None:
