@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
+from closeloop import tracing
 from closeloop.ports import Clock, Head, Ledger, StepCommit
 from closeloop.step import StepRun, StepServices
 from closeloop.tables import TABLES
@@ -58,24 +59,27 @@ class Runner:
             cursors=self.ledger.cursors(name),
             open_ops=database.operations,
         )
-        try:
-            yield run
-            heads, cursors = run.settle()
-            database.commit(
-                StepCommit(
-                    step_id=step_id,
-                    step=name,
-                    finished_at=self._clock.now(),
-                    heads=heads,
-                    cursors=cursors,
-                    counts=run.counts,
+        with tracing.span(f"step {name}", closeloop__step=name, closeloop__step_id=step_id) as span:
+            try:
+                yield run
+                heads, cursors = run.settle()
+                database.commit(
+                    StepCommit(
+                        step_id=step_id,
+                        step=name,
+                        finished_at=self._clock.now(),
+                        heads=heads,
+                        cursors=cursors,
+                        counts=run.counts,
+                    )
                 )
-            )
-        except BaseException:
-            database.roll_back()
-            self.services.state_cache.clear()
-            self._undo([step_id])
-            raise
+            except BaseException:
+                database.roll_back()
+                self.services.state_cache.clear()
+                self._undo([step_id])
+                raise
+            for figure, value in run.counts.items():
+                span.set(f"closeloop.count.{figure}", value)
         self._heads = heads
 
     def _undo(self, step_ids: list[int]) -> None:

@@ -225,6 +225,14 @@ class WriterSettings(_Strict):
         return value
 
 
+class TracingSettings(_Strict):
+    """Where OpenTelemetry spans go; nowhere by default."""
+
+    exporter: Literal["none", "console", "otlp"] = "none"
+    endpoint: str | None = None
+    include_texts: bool = False
+
+
 class StorageSettings(_Strict):
     """Where tables and the operational database live; relative to the workspace."""
 
@@ -250,6 +258,7 @@ class Settings(_Strict):
     pii: PiiSettings = PiiSettings()
     embedder: EmbedderSettings = EmbedderSettings()
     writer: WriterSettings = WriterSettings()
+    tracing: TracingSettings = TracingSettings()
     storage: StorageSettings = StorageSettings()
     themes: ThemeSettings = ThemeSettings()
     retention: Duration | None = None

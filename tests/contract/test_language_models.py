@@ -55,7 +55,10 @@ class OverTheWire(LanguageModelContract):
             yield
 
     def model(self, *states: AnswerState) -> LanguageModel:
-        self.service.then(*(WAYS_INTO[state] for state in states))
+        for state in states:
+            if state not in WAYS_INTO:
+                pytest.skip(f"no service ends a request as {state}")
+            self.service.then(WAYS_INTO[state])
         return model_at(self.service, Time(), **({"timeout_s": 0.3} | self.settings))
 
 

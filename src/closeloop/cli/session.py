@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from closeloop import tracing
 from closeloop.app import Workspace, find_folder
 from closeloop.cli.memory import keep_memory_low
 from closeloop.cli.progress import make_progress
@@ -29,6 +30,11 @@ def open_workspace(ctx: click.Context, *, backtest: str | None = None) -> Worksp
     progress = make_progress(quiet=quiet)
     workspace = Workspace(find_folder(start), progress=progress, backtest=backtest)
     ctx.call_on_close(workspace.close)
+    chosen = workspace.settings.tracing
+    if chosen.exporter != "none":
+        tracing.stop()
+        tracing.start(chosen.exporter, endpoint=chosen.endpoint, include_texts=chosen.include_texts)
+        ctx.call_on_close(tracing.stop)
     return workspace
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
+from closeloop import tracing
 from closeloop.domain.model_answer import AnswerState, ModelAnswer, ModelRequest, Usage
 from closeloop.domain.model_call import (
     KEPT_STATES,
@@ -115,7 +116,24 @@ class MeteredLanguageModel:
 
         Raises TransientError where the ledger can't be written: nothing is sent unrecorded.
         """
-        answer = self._answer(request)
+        with tracing.span(
+            f"chat {self.name}",
+            gen_ai__operation__name="chat",
+            gen_ai__request__model=self.name,
+            closeloop__purpose=request.purpose,
+            closeloop__prompt_version=request.prompt_version,
+        ) as span:
+            answer = self._answer(request)
+            span.set("closeloop.state", answer.state.value)
+            span.set("closeloop.kept", answer.kept)
+            span.set("closeloop.cost_usd", answer.cost_usd)
+            span.set("gen_ai.response.model", self._served or None)
+            span.set("gen_ai.usage.input_tokens", answer.usage.input)
+            span.set("gen_ai.usage.cached_input_tokens", answer.usage.cached)
+            span.set("gen_ai.usage.output_tokens", answer.usage.output)
+            if tracing.includes_texts():
+                span.set("closeloop.request_text", request.text)
+                span.set("closeloop.answer_text", answer.text)
         self.counts[KEPT if answer.kept else answer.state.value] += 1
         return answer
 
