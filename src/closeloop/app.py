@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from closeloop.domain.retirement import Retirements
     from closeloop.domain.review import Label
     from closeloop.loop import PassReport
+    from closeloop.models.batched_model import BatchedModel
     from closeloop.models.metered_model import MeteredLanguageModel
     from closeloop.models.remote import RemoteModel
     from closeloop.models.remote_writer import RemoteWriter
@@ -222,6 +223,20 @@ class Workspace:
                 cache_folder=self.folder / self.settings.storage.vector_cache,
             )
         return self._recogniser
+
+    def batched_model(self) -> BatchedModel | None:
+        """Return the configured language model as it is asked in batches; None where none is."""
+        model = self.language_model()
+        if model is None:
+            return None
+        from closeloop.models.wiring import make_batched_model
+        from closeloop.store.model_batches import SqlBatchBook
+
+        return make_batched_model(
+            model,
+            book=SqlBatchBook(self.call_ledger),
+            deployment=self.settings.writer.batch_deployment,
+        )
 
     @property
     def call_ledger(self) -> SqlCallLedger:

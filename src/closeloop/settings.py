@@ -196,6 +196,7 @@ class WriterSettings(_Strict):
     kind: Literal["deterministic", "azure_openai", "openai"] = "deterministic"
     endpoint: str | None = None
     deployment: str | None = None
+    batch_deployment: str | None = None
     model: str | None = None
     auth: Literal["key", "entra"] = "key"
     api_key: str | None = None

@@ -6,6 +6,7 @@ counts, states and costs: texts only where a person opted in, and then masked on
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -102,14 +103,14 @@ def start(exporter: str, *, endpoint: str | None = None, include_texts: bool = F
 
             use(SimpleSpanProcessor(ConsoleSpanExporter(out=sys.stderr)), include_texts)
             return
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        exporters = importlib.import_module("opentelemetry.exporter.otlp.proto.http.trace_exporter")
     except ImportError as error:
         raise ModelMissingError(
             f"tracing.exporter is {exporter}, but the packages of OpenTelemetry are not installed",
             hint="pip install 'closeloop[tracing]', or set tracing.exporter: none",
         ) from error
     address = None if endpoint is None else f"{endpoint.rstrip('/')}/v1/traces"
-    use(BatchSpanProcessor(OTLPSpanExporter(endpoint=address)), include_texts)
+    use(BatchSpanProcessor(exporters.OTLPSpanExporter(endpoint=address)), include_texts)
 
 
 def use(processor: Any, include_texts: bool = False) -> None:

@@ -46,6 +46,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "digest": ("closeloop.cli.digest:digest", "Read today's digest."),
     "outcomes": ("closeloop.cli.signals:outcomes", "See whether fixes held."),
     "costs": ("closeloop.cli.costs:costs", "See what language models cost, and will cost."),
+    "batches": ("closeloop.cli.batches:batches", "See and collect batches of a language model."),
     "query": ("closeloop.cli.query:query", "SQL over every table."),
     "erase": ("closeloop.cli.erase:erase", "Erase a person's feedback through every layer."),
     "simulate": ("closeloop.cli.simulate:simulate", "Make feedback with known truth."),

@@ -105,6 +105,21 @@ class MeteredLanguageModel:
         """The model itself."""
         return self._model
 
+    @property
+    def terms(self) -> Terms:
+        """On what terms it is asked."""
+        return self._terms
+
+    @property
+    def ledger(self) -> CallLedger:
+        """Where its calls and answers are."""
+        return self._ledger
+
+    @property
+    def run(self) -> str:
+        """The run that calls are counted to."""
+        return self._run
+
     def begin_run(self, run: str) -> None:
         """Count what follows as another run: its budget begins anew, and a sick service is tried."""
         self._run = run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import logging
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -314,4 +315,8 @@ def _httpx2() -> Any:
             "models over the network need the package httpx2, which is not installed",
             hint="pip install 'closeloop[openai]'",
         ) from error
+    # Its debug lines repeat the headers of answers, in which careless gateways put secrets.
+    transport = logging.getLogger("httpcore2")
+    if transport.level < logging.INFO:
+        transport.setLevel(logging.INFO)
     return httpx2

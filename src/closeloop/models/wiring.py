@@ -7,14 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from closeloop.errors import SettingsError, redact
+from closeloop.models.batched_model import BatchedModel
 from closeloop.models.metered_model import MeteredLanguageModel, Terms
 from closeloop.models.minilm import minilm
 from closeloop.models.onnx_folder import onnx_folder
 from closeloop.models.openai_embedder import OpenAIEmbedder
+from closeloop.models.openai_language_model import OpenAILanguageModel
 from closeloop.models.remote import RemoteModel, remote_embedder
 from closeloop.models.remote_writer import RemoteWriter, remote_language_model
 from closeloop.models.vector_cache import CachedEmbedder
-from closeloop.ports import CallLedger, Embedder, Recogniser
+from closeloop.ports import BatchBook, CallLedger, Embedder, Recogniser
 
 SERVED = ("azure_openai", "openai")
 KINDS = ("minilm", "onnx", *SERVED)
@@ -168,6 +170,27 @@ def make_recogniser(
         asked=ask or "names",
         threads=threads,
         memory=cache_folder / "hashed.json",
+    )
+
+
+def make_batched_model(
+    model: MeteredLanguageModel, *, book: BatchBook, deployment: str | None
+) -> BatchedModel | None:
+    """Return a model as it is asked in batches, on the same terms and with the same kept answers.
+
+    `deployment` is the one that serves batches (None: the model's own). None where the model has no
+    batch API.
+    """
+    inner = model.unmetered
+    if not isinstance(inner, OpenAILanguageModel):
+        return None
+    return BatchedModel(
+        inner,
+        ledger=model.ledger,
+        book=book,
+        terms=model.terms,
+        run=model.run,
+        deployment=deployment,
     )
 
 
