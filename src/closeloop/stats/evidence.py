@@ -55,11 +55,14 @@ def log_ratios(
     spread = phi / np.sqrt(max(1.0, width / 24.0))
     a = 1.0 / (1.0 / shape + spread)
     b = a / np.maximum(mean, 1e-9)
-    logs = [
-        xlogy(counts, rho) + (a + counts) * (np.log(b + exposure) - np.log(b + rho * exposure))
-        for rho in ratios
-    ]
-    return np.asarray(np.logaddexp.reduce(np.stack(logs), axis=0) - np.log(len(ratios)))
+    usual, power = np.log(b + exposure), a + counts
+    logs = np.stack(
+        [xlogy(counts, rho) + power * (usual - np.log(b + rho * exposure)) for rho in ratios]
+    )
+    # As logaddexp.reduce, and several times as fast.
+    most = np.maximum(logs.max(axis=0), -1e300)
+    with np.errstate(divide="ignore"):
+        return np.asarray(most + np.log(np.exp(logs - most).sum(axis=0)) - np.log(len(ratios)))
 
 
 def surge_factor(others: Floats, others_expected: Floats) -> Floats:

@@ -215,22 +215,25 @@ def _terms(looks: Ints, data: SeriesData, known: Baselines) -> _Terms:
     end = hours + 1 - known.first_day * 24
     tested = data.member_row[data.testable]
     own = _Counter(data.member_series[data.testable], data.hours[tested], data.weight[tested])
-    complaints = _Counter(np.zeros_like(data.hours), data.hours, data.weight)
-    feedback = _Counter(np.zeros_like(data.all_hours), data.all_hours, data.all_weight)
-    none = np.zeros_like(series)
+    own_at = own.at(series, hours)
+    complaints = _by_hour(data.hours, data.weight, known)
+    feedback = _by_hour(data.all_hours, data.all_weight, known)
     size = (len(looks), len(WINDOWS_H))
     logs, count, expected, everything, share, shape = (np.empty(size) for _ in range(6))
     for w, width in enumerate(WINDOWS_H):
         row = _row_before(hours, width, known)
-        mean, total = known.mean[row, series], known.mean[row, -2]
-        exposure = passed[end] - passed[np.maximum(end - width, 0)]
-        count[:, w] = own.within(series, hours, width)
-        everything[:, w] = feedback.within(none, hours, width)
+        start = np.maximum(end - width, 0)
+        mean = known.shape[row, series] / known.rate[row, series]
+        total = known.shape[row, -2] / known.rate[row, -2]
+        usual = known.shape[row, -1] / known.rate[row, -1]
+        exposure = passed[end] - passed[start]
+        count[:, w] = own_at - own.at(series, hours - width)
+        everything[:, w] = feedback[end] - feedback[start]
         expected[:, w] = mean * exposure
-        share[:, w] = np.clip(mean / np.maximum(known.mean[row, -1], 1e-9), 0.0, 1.0)
+        share[:, w] = np.clip(mean / np.maximum(usual, 1e-9), 0.0, 1.0)
         shape[:, w] = known.shape[row, series]
         surged = exposure * surge_factor(
-            np.maximum(complaints.within(none, hours, width) - count[:, w], 0.0),
+            np.maximum(complaints[end] - complaints[start] - count[:, w], 0.0),
             np.maximum(total - mean, 0.0) * exposure,
         )
         logs[:, w] = window_terms(
@@ -263,8 +266,17 @@ def _drop_what_is_over(logs: Floats) -> None:
     logs[over, now + 1 :] = -np.inf
 
 
+def _by_hour(hours: Ints, weight: Floats, known: Baselines) -> Floats:
+    """Return the weight that came before each hour of the baselines' days, and before their end."""
+    size = len(known.by_hour)
+    place = hours - known.first_day * 24
+    inside = (place >= 0) & (place < size)
+    counts = np.bincount(place[inside], weights=weight[inside], minlength=size)
+    return np.concatenate([[0.0], np.cumsum(counts)])
+
+
 class _Counter:
-    """Counts complaints of a series in the hours up to one, by two binary searches."""
+    """Counts complaints of a series up to an hour, by binary search."""
 
     def __init__(self, series: Ints, hours: Ints, weight: Floats) -> None:
         keys = (series << _SERIES_SHIFT) | hours
@@ -272,12 +284,10 @@ class _Counter:
         self._keys = keys[order]
         self._sums = np.concatenate([[0.0], np.cumsum(weight[order])])
 
-    def within(self, series: Ints, hours: Ints, width: int) -> Floats:
-        """Return the weight of the `width` hours that end with each of `hours`, inclusive."""
-        start = series << _SERIES_SHIFT
-        upto = np.searchsorted(self._keys, start | hours, side="right")
-        before = np.searchsorted(self._keys, start | (hours - width), side="right")
-        return np.asarray(self._sums[upto] - self._sums[before])
+    def at(self, series: Ints, hours: Ints) -> Floats:
+        """Return the weight up to each of `hours`, inclusive; differences count what lies between."""
+        key = (series << _SERIES_SHIFT) | hours
+        return np.asarray(self._sums[np.searchsorted(self._keys, key, side="right")])
 
 
 def _gated(terms: _Terms, reached: Ints, *, needed: float) -> Floats:
