@@ -1,8 +1,8 @@
 """Prints what few and many labels teach the categories, beside TF-IDF with the same labels.
 
-    python benchmarks/labels.py --data DIR [--cache DIR] [--peer PYTHON] [--draws 5] [--parts labels,several]
+    python benchmarks/labels.py --data DIR [--cache DIR] [--peer PYTHON] [--draws 5] [--parts labels,several,hinglish]
 
-DIR holds mini_bar.parquet and maalej_4class.parquet (public data sets). `--peer` names a Python
+DIR holds mini_bar, maalej_4class and play_reviews (public data sets, .parquet). `--peer` names a Python
 that has what requirements-tfidf.txt names; without it the peer is left out. Every text is judged by
 the best class, by both: "unknown" is off. Texts with one gold label only; 1,500 judged a draw.
 """
@@ -26,7 +26,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from closeloop import settings
-from closeloop.domain.taxonomy import Category, Taxonomy
+from closeloop.domain.configuration import Configuration
+from closeloop.domain.taxonomy import UNKNOWN, Category, Taxonomy
 from closeloop.models.wiring import make_embedder
 from closeloop.ports import Embedder, Vectors
 from closeloop.stages import embed, enrich
@@ -40,6 +41,7 @@ Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 HERE = Path(__file__).parent
+HINGLISH = HERE.parent / "tests" / "fixtures" / "review_hinglish_categories.csv"
 COUNTS = (5, 20, 200)
 JUDGED = 1_500
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -175,27 +177,57 @@ def labels(data: Path, embedder: Embedder, peer: str, draws: int, folder: Path) 
             print("TF-IDF left out: see requirements-tfidf.txt, --peer")
 
 
+def filed(
+    texts: pa.ChunkedArray, ratings: pa.ChunkedArray, embedder: Embedder, folder: Path
+) -> tuple[pa.Table, Configuration]:
+    """Return silver.enrichment of texts by the default taxonomy, in their order."""
+    config = settings.load(folder).configuration
+    context = InMemoryContext(config=config, now=NOW, embedder=embedder)
+    count = len(texts)
+    rows = {
+        "feedback_id": pa.array([f"{i:08d}" for i in range(count)]),
+        "revision": pa.repeat(1, count),
+        "product": pa.repeat("app", count),
+        "text": texts.cast(pa.string()),
+        "rating": ratings,
+        "event_time": pa.repeat(pa.scalar(NOW, TIME), count),
+        "masker": pa.repeat("benchmark", count),
+    }
+    context.append(FEEDBACK, FEEDBACK.conform(pa.table(rows)))
+    embed.run(context.as_step(embed.NAME))
+    enrich.run(context.as_step(enrich.NAME))
+    return context.rows(ENRICHMENT).sort_by("feedback_id"), config
+
+
+def hinglish(data: Path, embedder: Embedder, folder: Path) -> None:
+    """Print how reviews in romanised Hindi are filed, against what a reader says of them."""
+    lines = HINGLISH.read_text(encoding="utf-8").splitlines()
+    gold = dict(line.split(",") for line in lines if line[0] != "#" and "review_id" not in line)
+    source = pq.read_table(
+        data / "play_reviews.parquet",
+        columns=["review_id", "content", "score"],
+        filters=[("review_id", "in", sorted(gold))],
+    )
+    ratings = source.column("score").cast(pa.float64())
+    enriched, _ = filed(source.column("content"), ratings, embedder, folder)
+    truth = [gold[i] for i in source.column("review_id").to_pylist()]
+    said = enriched.column("category").to_pylist()
+    named = [(t, s) for t, s in zip(truth, said, strict=True) if s != UNKNOWN]
+    lacking = sum(
+        s == UNKNOWN and t not in (UNKNOWN, "other") for t, s in zip(truth, said, strict=True)
+    )
+    print(f"\n## {len(truth)} reviews in romanised Hindi, default taxonomy")
+    print(
+        f"{len(named)} named, {sum(t == s for t, s in named) / max(len(named), 1):.2f} of them "
+        f"rightly; {len(truth) - len(named)} unknown, {lacking} of which have a category"
+    )
+
+
 def several(data: Path, embedder: Embedder, folder: Path) -> None:
     """Print what further categories add, on mini_bar's texts with all their gold labels."""
     source = pq.read_table(data / "mini_bar.parquet")
-    config = settings.load(folder).configuration
-    context = InMemoryContext(config=config, now=NOW, embedder=embedder)
-    count = source.num_rows
-    rows = pa.table(
-        {
-            "feedback_id": pa.array([f"{i:08d}" for i in range(count)]),
-            "revision": pa.repeat(1, count),
-            "product": source.column("app"),
-            "text": source.column("text"),
-            "rating": source.column("score").cast(pa.float64()),
-            "event_time": pa.repeat(pa.scalar(NOW, TIME), count),
-            "masker": pa.repeat("benchmark", count),
-        }
-    )
-    context.append(FEEDBACK, FEEDBACK.conform(rows))
-    embed.run(context.as_step(embed.NAME))
-    enrich.run(context.as_step(enrich.NAME))
-    enriched = context.rows(ENRICHMENT).sort_by("feedback_id")
+    ratings = source.column("score").cast(pa.float64())
+    enriched, config = filed(source.column("text"), ratings, embedder, folder)
     names = [
         {c["category"] for c in entries or ()}
         for entries in enriched.column("categories").to_pylist()
@@ -247,7 +279,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--peer", default=sys.executable)
     parser.add_argument("--draws", type=int, default=5)
-    parser.add_argument("--parts", default="labels,several")
+    parser.add_argument("--parts", default="labels,several,hinglish")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as empty:
         cache = given.cache or Path(empty) / "vectors"
@@ -256,6 +288,8 @@ def main() -> None:
             labels(given.data, embedder, given.peer, given.draws, Path(empty))
         if "several" in given.parts and (given.data / "mini_bar.parquet").is_file():
             several(given.data, embedder, Path(empty))
+        if "hinglish" in given.parts and (given.data / "play_reviews.parquet").is_file():
+            hinglish(given.data, embedder, Path(empty))
 
 
 if __name__ == "__main__":

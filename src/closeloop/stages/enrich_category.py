@@ -44,8 +44,6 @@ whole text / with clauses at .4 / .5 / .6 / .7: .15 / .37 / .31 / .27 / .24, at 
 MIN_LABELS = 100
 MIN_COMPARED = 50
 """So many labels choose the model's shape."""
-LEAST_GAIN = 0.02
-"""A fuller shape must tell held-back labels better by so much: few labels say little."""
 PARTS = 3
 MAX_COMPARED = 1_500
 """So many labels are enough to choose between shapes; more would take long."""
@@ -53,14 +51,23 @@ MAX_COMPARED = 1_500
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a model is made of beside the head over vectors."""
+    """What a model is made of beside the head over vectors: nearest examples, and words.
+
+    `words` is how much room words have beside the vectors in the fit; 0: they are not read.
+    """
 
     nearest_weight: float
-    words: bool
+    words: float
 
 
-START = Shape(NEAREST_WEIGHT, words=False)
-SHAPES = (START, Shape(0.0, words=False), Shape(NEAREST_WEIGHT, words=True), Shape(0.0, words=True))
+START = Shape(NEAREST_WEIGHT, words=0.0)
+SHAPES = (
+    START,
+    Shape(0.0, words=0.0),
+    Shape(NEAREST_WEIGHT, words=1.0),
+    Shape(0.0, words=1.0),
+    Shape(0.0, words=2.0),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,7 +369,8 @@ def _best_shape(bare: CategoryModel, defined: Examples, theirs: Examples) -> Sha
         classes = np.unique(theirs.classes)
         found.append(np.mean([right[theirs.classes == c].mean() for c in classes]))
     best = int(np.argmax(found))
-    return SHAPES[best] if found[best] - found[0] >= LEAST_GAIN else START
+    # One label more is no reason: few say little.
+    return SHAPES[best] if found[best] - found[0] > 1.0 / len(theirs.texts) else START
 
 
 def _fitted(bare: CategoryModel, taught: Examples, shape: Shape) -> CategoryModel:
@@ -378,6 +386,7 @@ def _fitted(bare: CategoryModel, taught: Examples, shape: Shape) -> CategoryMode
             taught.classes,
             count=count,
             sample_weight=weight,
+            room=shape.words,
         )
     else:
         head = fit_classes(

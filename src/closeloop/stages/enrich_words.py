@@ -59,16 +59,25 @@ def features(words: Words, used: Ints, rarity: Floats) -> sparse.csr_matrix:
 
 
 def fit_together(
-    vectors: Vectors, words: Words, classes: Ints, *, count: int, sample_weight: Floats
+    vectors: Vectors,
+    words: Words,
+    classes: Ints,
+    *,
+    count: int,
+    sample_weight: Floats,
+    room: float = 1.0,
 ) -> tuple[Logistic, WordHead]:
-    """Return a head over vectors and one over words, fitted as one, so that each knows the other."""
+    """Return a head over vectors and one over words, fitted as one, so that each knows the other.
+
+    With more `room` the words' weights are held back less (as its square divides their l2).
+    """
     used, rarity = vocabulary(words)
     both = sparse.hstack(
-        [sparse.csr_matrix(vectors.astype(np.float64)), features(words, used, rarity)]
+        [sparse.csr_matrix(vectors.astype(np.float64)), room * features(words, used, rarity)]
     ).tocsr()
     fitted = fit_classes(both, classes, count=count, l2=L2, sample_weight=sample_weight)
     wide = vectors.shape[1]
     return (
         Logistic(weights=fitted.weights[:wide], bias=fitted.bias),
-        WordHead(buckets=used, rarity=rarity, weights=fitted.weights[wide:]),
+        WordHead(buckets=used, rarity=rarity, weights=room * fitted.weights[wide:]),
     )
