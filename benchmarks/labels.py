@@ -1,6 +1,6 @@
 """Prints what few and many labels teach the categories, beside TF-IDF with the same labels.
 
-    python benchmarks/labels.py --data DIR [--cache DIR] [--peer PYTHON] [--draws 5] [--parts labels,several,hinglish]
+    python benchmarks/labels.py --data DIR [--cache DIR] [--peer PYTHON] [--draws 5] [--parts labels,several,…]
 
 DIR holds mini_bar, maalej_4class and play_reviews (public data sets, .parquet). `--peer` names a Python
 that has what requirements-tfidf.txt names; without it the peer is left out. Every text is judged by
@@ -15,7 +15,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,9 +31,10 @@ from closeloop.domain.configuration import Configuration
 from closeloop.domain.taxonomy import UNKNOWN, Category, Taxonomy
 from closeloop.models.wiring import make_embedder
 from closeloop.ports import Embedder, Vectors
-from closeloop.stages import embed, enrich
+from closeloop.stages import embed, enrich, taxonomy
 from closeloop.stages.enrich_category import Labelled, build
-from closeloop.tables import ENRICHMENT, FEEDBACK, TIME
+from closeloop.stages.vectors import vector_column
+from closeloop.tables import EMBEDDING, ENRICHMENT, FEEDBACK, TIME
 from closeloop.testing.context import InMemoryContext
 from closeloop.text.words import words_of
 from models import macro_f1
@@ -44,6 +46,7 @@ HERE = Path(__file__).parent
 HINGLISH = HERE.parent / "tests" / "fixtures" / "review_hinglish_categories.csv"
 COUNTS = (5, 20, 200)
 JUDGED = 1_500
+RESAMPLED = 20_000
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
 
@@ -116,9 +119,9 @@ def tasks_of(gold: Gold, draws: int) -> list[Task]:
 def answer(task: Task, vectors: Vectors, embedder: Embedder) -> tuple[Ints, str]:
     """Return closeloop's answers, and what its model was made of."""
     gold = task.gold
-    taxonomy = Taxonomy(tuple(Category(n, n, ()) for n in gold.names), version="benchmark")
+    labels_only = Taxonomy(tuple(Category(n, n, ()) for n in gold.names), version="benchmark")
     model = build(
-        taxonomy,
+        labels_only,
         embedder.embed,
         model_id=embedder.model_id,
         labelled=Labelled(
@@ -181,6 +184,16 @@ def filed(
     texts: pa.ChunkedArray, ratings: pa.ChunkedArray, embedder: Embedder, folder: Path
 ) -> tuple[pa.Table, Configuration]:
     """Return silver.enrichment of texts by the default taxonomy, in their order."""
+    context = held(texts, ratings, embedder, folder)
+    embed.run(context.as_step(embed.NAME))
+    enrich.run(context.as_step(enrich.NAME))
+    return context.rows(ENRICHMENT).sort_by("feedback_id"), context.config
+
+
+def held(
+    texts: pa.ChunkedArray, ratings: pa.ChunkedArray, embedder: Embedder, folder: Path
+) -> InMemoryContext:
+    """Return a context that holds texts as if refine had run."""
     config = settings.load(folder).configuration
     context = InMemoryContext(config=config, now=NOW, embedder=embedder)
     count = len(texts)
@@ -194,9 +207,47 @@ def filed(
         "masker": pa.repeat("benchmark", count),
     }
     context.append(FEEDBACK, FEEDBACK.conform(pa.table(rows)))
-    embed.run(context.as_step(embed.NAME))
+    return context
+
+
+def changed(data: Path, embedder: Embedder, folder: Path) -> None:
+    """Print the processor time of diff and apply beside that of enrich, on resampled reviews.
+
+    Vectors are those of the reviews with a little noise, so that no two are equal.
+    """
+    source = pq.read_table(data / "mini_bar.parquet")
+    random = np.random.default_rng(1)
+    picked = random.integers(0, source.num_rows, RESAMPLED)
+    source_vectors = embedder.embed(source.column("text").to_pylist())
+    noise = random.normal(0.0, 0.01, (RESAMPLED, source_vectors.shape[1]))
+    vectors = (source_vectors[picked] + noise).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    rows = source.take(pa.array(picked))
+    ratings = rows.column("score").cast(pa.float64())
+    context = held(rows.column("text"), ratings, embedder, folder)
+    keys = context.rows(FEEDBACK, columns=["feedback_id", "revision"])
+    keys = keys.append_column("model", pa.repeat(embedder.model_id, RESAMPLED))
+    keys = keys.append_column("vector", vector_column(vectors))
+    context.append(EMBEDDING, EMBEDDING.conform(keys))
+    started = time.process_time()
     enrich.run(context.as_step(enrich.NAME))
-    return context.rows(ENRICHMENT).sort_by("feedback_id"), config
+    first = time.process_time() - started
+    config = context.services.config
+    fewer = tuple(
+        c if c.alone else replace(c, examples=c.examples[:-3]) for c in config.taxonomy.categories
+    )
+    context.services.config = replace(config, taxonomy=Taxonomy(fewer, "changed"))
+    print(f"\n## A changed taxonomy over {RESAMPLED:,} reviews; enrich: {first:.1f} s of processor")
+    started = time.process_time()
+    found = taxonomy.diff(context.as_step(taxonomy.NAME))
+    looked = time.process_time() - started
+    started = time.process_time()
+    taxonomy.apply(context.as_step(taxonomy.NAME), by="benchmark")
+    applied = time.process_time() - started
+    print(
+        f"diff {looked:.1f} s ({looked / first:.2f} of enrich), apply {applied:.1f} s "
+        f"({applied / first:.2f}); {found.moved:,} move"
+    )
 
 
 def hinglish(data: Path, embedder: Embedder, folder: Path) -> None:
@@ -279,7 +330,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--peer", default=sys.executable)
     parser.add_argument("--draws", type=int, default=5)
-    parser.add_argument("--parts", default="labels,several,hinglish")
+    parser.add_argument("--parts", default="labels,several,changed,hinglish")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as empty:
         cache = given.cache or Path(empty) / "vectors"
@@ -288,6 +339,8 @@ def main() -> None:
             labels(given.data, embedder, given.peer, given.draws, Path(empty))
         if "several" in given.parts and (given.data / "mini_bar.parquet").is_file():
             several(given.data, embedder, Path(empty))
+        if "changed" in given.parts and (given.data / "mini_bar.parquet").is_file():
+            changed(given.data, embedder, Path(empty))
         if "hinglish" in given.parts and (given.data / "play_reviews.parquet").is_file():
             hinglish(given.data, embedder, Path(empty))
 
