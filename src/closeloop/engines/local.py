@@ -15,6 +15,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from closeloop.engines.filters import expression, without
 from closeloop.engines.keys import last_of_each_key, without_keys
 from closeloop.engines.memory import run_batches
+from closeloop.engines.storage import plain_columns
 from closeloop.errors import OutsideError
 from closeloop.ports import BatchFunction, Condition, Transaction
 from closeloop.tables import TABLES, Table
@@ -43,17 +44,7 @@ def _writer(table: Table) -> WriterProperties:
 
 
 def _storage(table: Table) -> dict[str, str | None]:
-    """Return how a table is kept: statistics of columns without text only.
-
-    Delta's log holds each file's smallest and largest values; a customer's words must not stay
-    there after an erasure.
-    """
-    plain = [
-        c.name
-        for c in table.columns
-        if pa.types.is_integer(c.type) or pa.types.is_timestamp(c.type)
-    ]
-    return {"delta.dataSkippingStatsColumns": ",".join(plain)}
+    return {"delta.dataSkippingStatsColumns": ",".join(plain_columns(table))}
 
 
 class LocalEngine:

@@ -1,0 +1,34 @@
+"""The engine contract over Spark Connect, on Apache Spark's own server with Delta."""
+
+from pathlib import Path
+
+import pytest
+
+from closeloop.engines.held import HeldEngine
+from closeloop.engines.spark import SparkEngine
+from closeloop.engines.spark_names import FolderNames
+from closeloop.engines.spark_session import HERE, open_session
+from closeloop.testing.engine_contract import EngineContract
+from tests.spark.conftest import QUICK
+
+
+@pytest.fixture(scope="module")
+def connected(place):
+    """A Connect session; pyspark starts the server in a process tree of its own."""
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.remote("local[2]")
+    jars = ",".join(sorted(str(path) for path in place.jars.glob("*.jar")))
+    for name, value in (HERE | QUICK | {"spark.jars": jars}).items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    yield open_session(place)
+    session.stop()
+
+
+class TestSparkEngineOverConnect(EngineContract):
+    """With small tables held in memory, as a workspace has it."""
+
+    @pytest.fixture
+    def engine(self, connected, tmp_path: Path):
+        return HeldEngine(SparkEngine(connected, FolderNames(tmp_path)))
