@@ -141,10 +141,37 @@ class Workspace:
     def engine(self) -> Engine:
         """The tables."""
         if self._engine is None:
-            from closeloop.engines.local import LocalEngine
-
-            self._engine = LocalEngine(self.data_folder / self.settings.storage.lake)
+            self._engine = self._engine_over(self.data_folder / self.settings.storage.lake)
         return self._engine
+
+    def _engine_over(self, lake: Path) -> Engine:
+        from closeloop.engines.wiring import EngineChoice, make_engine
+
+        chosen = self.settings.spark
+        # A backtest's tables lie in its own folder, whatever catalog holds the live ones.
+        live = lake == self.folder / self.settings.storage.lake
+        choice = EngineChoice(
+            kind=self.settings.engine,
+            remote=chosen.remote,
+            master=chosen.master,
+            jars=None if chosen.jars is None else self.folder / chosen.jars,
+            driver_memory=chosen.driver_memory,
+            catalog=chosen.catalog if live else None,
+            view_catalog=chosen.view_catalog,
+            conf=chosen.conf,
+        )
+        if choice.kind == "spark" and chosen.catalog is not None and not live:
+            choice = EngineChoice()
+        return make_engine(choice, lake, warehouse=self.folder / PRIVATE_FOLDER / "warehouse")
+
+    def spark_session(self) -> Any:
+        """Return the session of the Spark engine, for streams. Raises UsageError on another one."""
+        from closeloop.engines.held import HeldEngine
+
+        engine = self.engine
+        if not isinstance(engine, HeldEngine):
+            raise UsageError("the engine is not spark", hint="set engine: spark in closeloop.yaml")
+        return engine.session
 
     @property
     def database(self) -> Database:
@@ -332,6 +359,14 @@ class Workspace:
             self.engine.forget(STATE)
             return report
 
+    def remembered(self, name: str, *, scope: str = "") -> bytes | None:
+        """Return what the steps have committed under this name in silver.state, or None."""
+        rows = self.committed(
+            STATE, columns=["version", "blob"], where=[("name", "=", name), ("scope", "=", scope)]
+        ).to_pylist()
+        newest = max(rows, key=lambda row: int(row["version"]), default=None)
+        return None if newest is None else bytes(newest["blob"])
+
     def heads(self) -> dict[str, Head]:
         """Return the committed version of each table."""
         from closeloop.store.ledger import SqlLedger
@@ -400,6 +435,8 @@ class Workspace:
     ) -> list[PassReport]:
         """Run the loop over history in memory; then write its tables and database into a folder.
 
+        With `engine: spark` it runs on Spark, over tables in that folder from the first pass on.
+
         The folder must hold no tables yet. Live tables are not touched unless `into` is the
         workspace itself. `config` takes the workspace's place (to try another policy). `trackers`
         wires the built-in tracker; a backtest has none.
@@ -413,7 +450,9 @@ class Workspace:
         into.mkdir(parents=True, exist_ok=True)
         database = self._open_database(into)
         ledger = MemoryLedger(database)
-        engine = MemoryEngine(keep=2)
+        lake = into / self.settings.storage.lake
+        on_spark = self.settings.engine == "spark" and self.settings.spark.catalog is None
+        engine: Engine = self._engine_over(lake) if on_spark else MemoryEngine(keep=2)
         services = self._services(engine)
         services.config = config or services.config
         runner = Runner(services=services, ledger=ledger, clock=self.clock)
@@ -428,7 +467,7 @@ class Workspace:
             stopwatch=time.perf_counter,
             on_pass=on_pass,
         )
-        heads = self._write_tables(engine, runner.heads(), into / self.settings.storage.lake)
+        heads = runner.heads() if on_spark else self._write_tables(engine, runner.heads(), lake)
         ledger.persist(heads=heads, as_of=plan.end, finished_at=self.clock.now())
         return reports
 

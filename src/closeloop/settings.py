@@ -15,7 +15,15 @@ from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from closeloop.domain.configuration import Configuration, PiiRule
 from closeloop.domain.feedback import SourceProfile
@@ -70,12 +78,22 @@ def resolve(text: str, *, where: str) -> str:
                     f"{where}: the file {name} can't be read ({error.strerror})",
                     hint="check the path and its permissions",
                 ) from error
+        return _databricks_secret(name, where=where)
+
+    return _REFERENCE.sub(one, text)
+
+
+def _databricks_secret(name: str, *, where: str) -> str:
+    from closeloop.engines.databricks import secret
+
+    scope, _, key = name.partition("/")
+    try:
+        return secret(scope, key)
+    except ImportError as error:
         raise SettingsError(
             f"{where}: ${{databricks:…}} can be resolved on Databricks only",
             hint="use ${env:NAME} or ${file:PATH} on this machine",
-        )
-
-    return _REFERENCE.sub(one, text)
+        ) from error
 
 
 class _Strict(BaseModel):
@@ -92,6 +110,33 @@ class ProductSettings(_Strict):
     components: tuple[str, ...] = ()
 
 
+class KafkaSettings(_Strict):
+    """Topics of Kafka or Event Hubs that a source comes from."""
+
+    topics: tuple[str, ...] = Field(min_length=1)
+    servers: str | None = None
+    connection_string: str | None = None
+    username: str | None = None
+    password: str | None = None
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    tls: bool = False
+    batch: int = Field(20_000, ge=1, le=1_000_000)
+    options: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("connection_string", "password")
+    @classmethod
+    def _only_a_reference(cls, value: str | None) -> str | None:
+        if value is not None and not _REFERENCE.fullmatch(value):
+            raise ValueError("a secret is never written here; refer to it as ${env:NAME}")
+        return value
+
+    @model_validator(mode="after")
+    def _one_place(self) -> KafkaSettings:
+        if (self.servers is None) == (self.connection_string is None):
+            raise ValueError("give servers (Kafka), or connection_string (Event Hubs)")
+        return self
+
+
 class SourceSettings(_Strict):
     """One source of `sources:`."""
 
@@ -102,6 +147,9 @@ class SourceSettings(_Strict):
     channel: str = "review"
     time_format: str | None = None
     columns: dict[str, str] = Field(default_factory=dict)
+    product: str | None = None
+    files: tuple[str, ...] = ()
+    kafka: KafkaSettings | None = None
 
     @field_validator("timezone")
     @classmethod
@@ -242,6 +290,19 @@ class StorageSettings(_Strict):
     vector_cache: str = "cache/vectors"
 
 
+class SparkSettings(_Strict):
+    """Where Spark is, for `engine: spark`."""
+
+    remote: str | None = Field(None, pattern=r"^sc://")
+    master: str = "local[*]"
+    jars: str | None = None
+    driver_memory: str = Field("2g", pattern=r"^\d+[mg]$")
+    catalog: str | None = Field(None, min_length=1)
+    view_catalog: str | None = Field(None, min_length=1)
+    checkpoints: str | None = None
+    conf: dict[str, str] = Field(default_factory=dict)
+
+
 class ThemeSettings(_Strict):
     """Themes."""
 
@@ -261,6 +322,8 @@ class Settings(_Strict):
     writer: WriterSettings = WriterSettings()
     tracing: TracingSettings = TracingSettings()
     storage: StorageSettings = StorageSettings()
+    engine: Literal["local", "spark"] = "local"
+    spark: SparkSettings = SparkSettings()
     themes: ThemeSettings = ThemeSettings()
     retention: Duration | None = None
     seed: int = 7
@@ -545,6 +608,10 @@ def parse_file(folder: Path, name: str, model: type[Model]) -> tuple[Model, str]
     return parsed, f"{label}@{digest}"
 
 
+_NEVER_SHOWN = ("api_key", "password", "connection_string", "kafka")
+"""Settings whose value stands in no message."""
+
+
 def _explain(
     path: Path, error: ValidationError, tree: yaml.Node | None, model: type[BaseModel]
 ) -> SettingsError:
@@ -561,7 +628,7 @@ def _explain(
             or f"settings here: {', '.join(known)}",
         )
     message = str(first["msg"]).removeprefix("Value error, ")
-    silent = first["type"] == "missing" or first["loc"][-1:] == ("api_key",)
+    silent = first["type"] == "missing" or first["loc"][-1] in _NEVER_SHOWN
     value = "" if silent else f" (found {redact(first.get('input'))!r})"
     return SettingsError(f"{path}{at_line}: {place}: {message}{value}{more}")
 

@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("closeloop.cli.init:init", "Make a workspace: commented configuration files."),
     "demo": ("closeloop.cli.demo:demo", "See the whole loop on a simulated shop."),
     "ingest": ("closeloop.cli.ingest:ingest", "Take in feedback from files."),
+    "stream": ("closeloop.cli.stream:stream", "Take in what arrives on Kafka and in folders."),
     "changes": (
         "closeloop.cli.ingest:changes",
         "Add or import releases, flags, incidents, articles.",

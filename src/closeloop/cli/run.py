@@ -25,7 +25,10 @@ from closeloop.settings import duration
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def run(ctx: click.Context, watch: bool, every: str, as_of: str | None, as_json: bool) -> None:
-    """Run the loop over all that is new: from new feedback to tickets and verdicts."""
+    """Run the loop over all that is new: from new feedback to tickets and verdicts.
+
+    With --watch, what has arrived at the declared streams is taken in before each pass.
+    """
     workspace = open_workspace(ctx)
     for note in retirement_notes(workspace, workspace.now()):
         click.echo(f"closeloop: {note}", err=True)
@@ -38,10 +41,30 @@ def run(ctx: click.Context, watch: bool, every: str, as_of: str | None, as_json:
     click.echo(f"watching {workspace.folder}, a pass every {every}; Ctrl-C stops", err=True)
     while True:
         try:
+            _take_in(workspace, as_json=as_json)
             _show(workspace, workspace.run(), as_json=as_json)
         except TransientError as error:
             click.echo(f"closeloop: {error}\n  trying again in {every}", err=True)
         time.sleep(pause.total_seconds())
+
+
+def _take_in(workspace: Workspace, *, as_json: bool) -> None:
+    """Take in what has arrived at the declared streams; one that fails for now holds up no other."""
+    from closeloop.cli.stream import tell
+    from closeloop.streaming import take_in_stream
+
+    for name, source in sorted(workspace.settings.sources.items()):
+        if source.kafka is None and not source.files:
+            continue
+        try:
+            found = take_in_stream(workspace, name, source)
+        except TransientError as error:
+            click.echo(f"closeloop: {name}: {error}", err=True)
+            continue
+        if as_json:
+            print_json({"stream": found})
+        else:
+            tell(found)
 
 
 def _pause(text: str) -> timedelta:
