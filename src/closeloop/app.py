@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     from closeloop.loop import PassReport
     from closeloop.models.batched_model import BatchedModel
     from closeloop.models.metered_model import MeteredLanguageModel
+    from closeloop.models.outgoing import Door
     from closeloop.models.remote import RemoteModel
     from closeloop.models.remote_writer import RemoteWriter
-    from closeloop.ports import Tracker
+    from closeloop.ports import PairJudge, Tracker, Writer
     from closeloop.replay import ReplayPlan
     from closeloop.runner import Runner
     from closeloop.step import StepRun, StepServices
@@ -517,15 +518,41 @@ class Workspace:
             written[table.full_name] = Head(version=version, step_id=head.step_id)
         return written
 
-    def _services(self, engine: Engine) -> StepServices:
+    def writer(self) -> Writer:
+        """Return the writer of briefs: the language model's where one is configured."""
         from closeloop.models.deterministic_writer import DeterministicWriter
+
+        model = self.language_model()
+        if model is None:
+            return DeterministicWriter()
+        from closeloop.models.model_writer import ModelWriter
+
+        return ModelWriter(model, self._door())
+
+    def _pair_judge(self) -> PairJudge | None:
+        """Return the judge of pairs: the language model where one is configured."""
+        model = self.language_model()
+        if model is None:
+            return None
+        from closeloop.models.model_judge import ModelJudge
+
+        return ModelJudge(model, self._door())
+
+    def _door(self) -> Door:
+        from closeloop.models.outgoing import Door
+        from closeloop.text.pii import Masker
+
+        return Door(Masker.of(key=self.token_key.secret, own=self.config.pii_rules))
+
+    def _services(self, engine: Engine) -> StepServices:
         from closeloop.step import StepServices
 
         return StepServices(
             engine=engine,
             config=self.config,
             make_embedder=self.embedder,
-            writer=DeterministicWriter(),
+            writer=self.writer(),
+            pair_judge=self._pair_judge(),
             token_key=self.token_key.secret,
             progress=self.progress,
             make_recogniser=self.recogniser,

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from closeloop.app import Workspace
+from closeloop.cli.briefs_eval import evaluate_briefs
 from closeloop.cli.output import local_time, print_json, print_table, records, safe, shorten
 from closeloop.cli.session import backtest_option, open_workspace
 from closeloop.errors import NotFoundError, redact
@@ -59,6 +60,9 @@ def briefs(ctx: click.Context, as_json: bool, backtest: str | None) -> None:
     )
 
 
+briefs.add_command(evaluate_briefs)
+
+
 @briefs.command("show")
 @click.argument("id_", metavar="ID")
 @click.option("--for", "reader", type=click.Choice(list(READERS)), default=None, help="One reader.")
@@ -79,6 +83,7 @@ def show_brief(
     click.echo(
         f"brief {row['brief_id'][:10]} of signal {row['signal_id'][:10]}, "
         f"{local_time(row['made_at'], workspace.settings.timezone)}, by {safe(row['writer'])}"
+        f"{_how(row)}"
     )
     if reader is not None:
         _paragraph(row[READERS[reader]])
@@ -89,6 +94,19 @@ def show_brief(
         _facts(sheet)
     for problem in row["problems"] or []:
         click.echo(f"not grounded: {safe(problem)}")
+
+
+def _how(row: dict[str, Any]) -> str:
+    """Say what a model's tries came to, where there were any."""
+    attempts = row.get("attempts") or []
+    if not attempts:
+        return ""
+    came = "; ".join(
+        f"{a['purpose']}: {str(a['state']).replace('_', ' ')}"
+        + (f", {len(a['problems'])} problems" if a["problems"] else "")
+        for a in attempts
+    )
+    return f" ({safe(str(row['outcome']).replace('_', ' '))}; {safe(came)})"
 
 
 def _find(workspace: Workspace, id_: str) -> dict[str, Any]:

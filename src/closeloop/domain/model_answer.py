@@ -25,6 +25,8 @@ class AnswerState(StrEnum):
     BUDGET_SPENT = "budget_spent"
     UNAVAILABLE = "unavailable"
     DEFERRED = "deferred"
+    HELD_BACK = "held_back"
+    """Never sent: what would have left could not be masked, or masking it anew changed it."""
 
 
 @dataclass(frozen=True, slots=True)

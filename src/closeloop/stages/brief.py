@@ -51,6 +51,7 @@ def run(context: StepContext) -> None:
         brief = write(context, gather(context, signal))
         rows.append(as_row(brief, basis))
         context.count("briefs", 1)
+        context.count(f"briefs {outcome_of(brief).replace('_', ' ')}", 1)
         context.count("not_grounded", 0 if brief.verified else 1)
     if rows:
         context.merge(BRIEF, BRIEF.from_rows(rows))

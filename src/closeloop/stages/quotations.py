@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from closeloop.domain.brief import Quotation
+from closeloop.text.injections import looks_like_instruction
 
 MAX_CHARACTERS = 240
 """Longest excerpt: what one reads at a glance; the whole text is one query away."""
@@ -20,6 +21,10 @@ MIN_CHARACTERS = 15
 
 REPRESENTATIVE = 2
 DIVERSE = 2
+
+MAX_TOKENS = 600
+"""Tokens of all quotations together, one for four bytes of UTF-8: six excerpts in Latin script fit,
+of scripts with three bytes a letter about four."""
 
 Vectors = npt.NDArray[np.float32]
 
@@ -67,7 +72,8 @@ def choose(
 
     Representative: nearest to the mean of the complaints' vectors. Diverse: farthest from those
     already chosen. Recent: the newest. Dissenting: of the given ones, the one nearest to the mean,
-    so that it is about the same thing.
+    so that it is about the same thing. Texts that speak to a machine are quoted only where there
+    is nothing else. Together they stay within MAX_TOKENS; the first is always there.
     """
     usable = _worth_quoting(complaints)
     if not usable:
@@ -86,20 +92,38 @@ def choose(
     newest_first = sorted(usable, key=lambda c: (c.event_time, c.feedback_id), reverse=True)
     next((c for c in newest_first if _take(c, "recent", chosen)), None)
     others = [c for c in dissenting if len(c.text.strip()) >= MIN_CHARACTERS]
+    others = [c for c in others if not looks_like_instruction(c.text)]
     if others:
         likeness = _nearness(others, usable)
         best = min(range(len(others)), key=lambda i: (-likeness[i], others[i].feedback_id))
         _take(others[best], "dissenting", chosen)
     return tuple(
         Quotation(c.feedback_id, excerpt(c.text), c.rating, c.event_time, c.version, role)
-        for c, role in chosen
+        for c, role in _within(chosen)
     )
+
+
+def _within(chosen: Sequence[tuple[Candidate, str]]) -> list[tuple[Candidate, str]]:
+    """Return what fits the budget, in the order it was chosen: one of each role before a second."""
+    seen: dict[str, int] = {}
+    turns = []
+    for place, (_, role) in enumerate(chosen):
+        seen[role] = seen.get(role, 0) + 1
+        turns.append((seen[role], place))
+    kept, left = set(), MAX_TOKENS
+    for _, place in sorted(turns):
+        tokens = len(excerpt(chosen[place][0].text).encode("utf-8", "replace")) // 4
+        if tokens <= left or not kept:
+            kept.add(place)
+            left -= tokens
+    return [chosen[place] for place in sorted(kept)]
 
 
 def _worth_quoting(candidates: Sequence[Candidate]) -> list[Candidate]:
     texts = [c for c in candidates if c.text.strip()]
     long_enough = [c for c in texts if len(c.text.strip()) >= MIN_CHARACTERS]
-    return long_enough or texts
+    plain = [c for c in long_enough if not looks_like_instruction(c.text)]
+    return plain or long_enough or texts
 
 
 def _take(candidate: Candidate, role: str, chosen: list[tuple[Candidate, str]]) -> bool:

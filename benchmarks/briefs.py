@@ -1,0 +1,209 @@
+"""Calls, tokens and cost of briefs per 1,000 reviews, seconds to a brief, and briefs a second.
+
+    python benchmarks/briefs.py --data DIR [--folder FOLDER] [--start DAY] [--end DAY] [--every 6h]
+
+DIR holds play_reviews.parquet and play_releases_inferred.parquet. One product is backtested with the
+deterministic writer; then every brief of the backtest is written again from its stored fact sheet
+through the model writer. The model is a stand-in (closeloop.testing.brief_models) that writes good
+briefs, and forged ones for a share of the signals; its tokens are counted as one for four bytes. So
+calls are exact, tokens an estimate, and what a real model gets wrong is not measured here. A
+FOLDER that holds the backtest already is used as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from closeloop.app import Workspace
+from closeloop.cli.progress import make_progress
+from closeloop.domain.brief import FactSheet
+from closeloop.domain.grounding import problems
+from closeloop.domain.model_answer import ModelRequest
+from closeloop.domain.signal import Severity, Signal, SignalKind
+from closeloop.models.deterministic_writer import DeterministicWriter
+from closeloop.models.model_writer import ModelWriter
+from closeloop.models.outgoing import Door
+from closeloop.ports import BriefRequest
+from closeloop.stages.brief import outcome_of
+from closeloop.stages.fact_sheet import from_json
+from closeloop.testing.brief_models import writes_forged, writes_good
+from closeloop.testing.language_models import ScriptedLanguageModel
+from closeloop.text.pii import Masker
+
+PRICES = {"gpt-6-luna": (0.10, 0.50), "gpt-5-mini": (0.25, 2.00), "gpt-6.1-terra": (1.00, 5.00)}
+"""Dollars for a million tokens in and out: azure rows of litellm 1.109.1, November 2026."""
+
+CACHED_SHARE = 0.1
+"""What a cached token costs of an uncached one, as the vendors' price pages of that month say."""
+
+CACHE_FROM, CACHE_STEP = 1_024, 128
+FORGED = 0.2
+"""Share of signals whose first answer is ungrounded, so that repairs are in the figures."""
+
+
+def main() -> None:
+    """Backtest, write again, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--folder", type=Path, default=None)
+    parser.add_argument("--product", default="com.fampay.in")
+    parser.add_argument("--since", default="2022-10-01")
+    parser.add_argument("--start", default="2023-01-28")
+    parser.add_argument("--end", default="2023-02-18")
+    parser.add_argument("--every", default="6h")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = options.folder or Path(scratch) / "workspace"
+        reviews = _reviews(options)
+        if not (folder / "backtests").is_dir():
+            _backtest(folder, options)
+        sheets = _sheets(folder)
+        inside = pc.sum(_between(reviews, options.start, options.end)).as_py()
+        print(
+            f"{options.product}, {options.start} to {options.end}: {inside:,} reviews, {len(sheets)} briefs"
+        )
+        _deterministic(sheets)
+        _modelled(sheets, inside)
+
+
+def _reviews(options: argparse.Namespace) -> Any:
+    table = pq.read_table(options.data / "play_reviews.parquet")
+    table = table.filter(pc.equal(table["app"], options.product))
+    return table.filter(_between(table, options.since, options.end))
+
+
+def _between(table: Any, start: str, end: str) -> Any:
+    low, high = (datetime.fromisoformat(day) for day in (start, end))
+    return pc.and_(pc.greater_equal(table["at"], low), pc.less(table["at"], high))
+
+
+def _backtest(folder: Path, options: argparse.Namespace) -> None:
+    run = [sys.executable, "-m", "closeloop"]
+    subprocess.run([*run, "init", str(folder)], check=True, capture_output=True)
+    pq.write_table(_reviews(options), folder / "reviews.parquet")
+    releases = pq.read_table(options.data / "play_releases_inferred.parquet")
+    releases = releases.filter(pc.equal(releases["app"], options.product))
+    named = releases.select(["app", "app_version", "first_seen"])
+    pq.write_table(
+        named.rename_columns(["product", "version", "started_at"]), folder / "releases.parquet"
+    )
+    here = [*run, "-q", "-w", str(folder)]
+    commands = (
+        ["ingest", str(folder / "reviews.parquet"), "--source", "play"],
+        ["changes", "import", str(folder / "releases.parquet"), "--kind", "release"],
+        ["backtest", "--from", options.start, "--to", options.end, "--every", options.every],
+    )
+    for command in commands:
+        subprocess.run([*here, *command], check=True, capture_output=True)
+
+
+def _sheets(folder: Path) -> list[FactSheet]:
+    workspace = Workspace(folder, progress=make_progress(quiet=True), backtest="latest")
+    rows = workspace.query("SELECT facts FROM gold.brief ORDER BY made_at, brief_id").to_pylist()
+    # A signal may have several briefs: an id for each, so that the stand-in can tell them apart.
+    return [
+        replace(
+            from_json(row["facts"]), signal_id=f"{number:04d}{from_json(row['facts']).signal_id}"
+        )
+        for number, row in enumerate(rows)
+    ]
+
+
+def _deterministic(sheets: list[FactSheet]) -> None:
+    writer = DeterministicWriter()
+    started = time.process_time()
+    briefs = [writer.write(_request(sheet)) for sheet in sheets]
+    written = time.process_time()
+    found = [problems(brief) for brief in briefs]
+    checked = time.process_time()
+    each, check = (written - started) / len(briefs), (checked - written) / len(briefs)
+    print(
+        f"deterministic writer: {1 / each:,.0f} briefs/s written, {1 / (each + check):,.1f} briefs/s "
+        f"written and checked (CPU seconds), {sum(map(bool, found))} with problems"
+    )
+
+
+def _modelled(sheets: list[FactSheet], reviews: int) -> None:
+    good, forged = writes_good(sheets), writes_forged(sheets)
+
+    def says(request: ModelRequest) -> str:
+        wrong = request.purpose == "repair" or crc32(request.text.encode()) % 100 < 100 * FORGED
+        return forged(request) if wrong else good(request)
+
+    model = ScriptedLanguageModel(says)
+    writer = ModelWriter(model, Door(Masker.of(key=b"benchmark" * 4)))
+    started = time.process_time()
+    briefs = [writer.write(_request(sheet)) for sheet in sheets]
+    seconds = (time.process_time() - started) / len(briefs)
+    outcomes = Counter(outcome_of(brief) for brief in briefs)
+    attempts = [a for brief in briefs for a in brief.attempts]
+    read = sum(a.usage.input for a in attempts)
+    wrote = sum(a.usage.output for a in attempts)
+    cached = _cached(model.asked)
+    k = 1_000 / reviews
+    print(
+        f"model writer: {dict(outcomes)}; {seconds:.2f} CPU s a brief besides the model's own time"
+    )
+    print(
+        f"per 1,000 reviews: {len(briefs) * k:.2f} briefs, {len(attempts) * k:.2f} calls, "
+        f"{read * k:,.0f} tokens in ({cached / max(read, 1):.0%} of them cached), {wrote * k:,.0f} out"
+    )
+    print("| model | $ per 1,000 reviews | without caching |\n|---|---|---|")
+    for name, (price_in, price_out) in PRICES.items():
+        full = (read * price_in + wrote * price_out) / 1e6 * k
+        less = cached * price_in * (1 - CACHED_SHARE) / 1e6 * k
+        print(f"| {name} | {full - less:.4f} | {full:.4f} |")
+
+
+def _cached(asked: list[ModelRequest]) -> int:
+    """Return how many leading tokens were the same as in an earlier request of the same purpose."""
+    seen: set[str] = set()
+    tokens = 0
+    for request in asked:
+        prefix = len(request.instructions.encode()) // 4 // CACHE_STEP * CACHE_STEP
+        tokens += prefix if request.purpose in seen and prefix >= CACHE_FROM else 0
+        seen.add(request.purpose)
+    return tokens
+
+
+def _request(sheet: FactSheet) -> BriefRequest:
+    values = {f.topic: f.values for f in sheet.facts}
+    now = datetime(2023, 3, 1, tzinfo=UTC)
+    signal = Signal(
+        signal_id=sheet.signal_id,
+        product="",
+        kind=SignalKind.CATEGORY,
+        series_id="",
+        window_start=now,
+        window_end=now,
+        count=1,
+        baseline=1.0,
+        count_6h=1,
+        baseline_6h=1.0,
+        detector="",
+        evidence=1.0,
+        threshold=1.0,
+        family_size=1,
+        fdr_pass=True,
+        detected_at=now,
+        feedback_ids=(),
+        severity=Severity(values["severity"][0]),
+    )
+    return BriefRequest(signal, (), sheet, "", values["owner"][0], (), now)
+
+
+if __name__ == "__main__":
+    main()
