@@ -102,6 +102,7 @@ class ModelWriter:
                 schema_name=SCHEMA_NAME,
                 schema=schema(),
                 max_output_tokens=MAX_OUTPUT_TOKENS,
+                about=tuple(q.feedback_id for q in sent.quotations),
             )
         )
         attempt = _attempt(purpose, instructions.version, answer)

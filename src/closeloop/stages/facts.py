@@ -219,7 +219,7 @@ def _versions(m: Material) -> list[Draft]:
     held: list[Figure] = []
     for version, n in _top(complaints, 3):
         all_ = max(reviews[version], n)
-        portion = fig.share(n / all_, sense="share", label=version)
+        portion = fig.share(n / all_, sense="within", label=version)
         parts.append(f"{version}: {figures.whole(n)} of {figures.whole(all_)} ({portion.written})")
         held += [
             fig.count(n, "complaint", label=version),

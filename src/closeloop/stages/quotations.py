@@ -110,7 +110,8 @@ def _within(chosen: Sequence[tuple[Candidate, str]]) -> list[tuple[Candidate, st
     for place, (_, role) in enumerate(chosen):
         seen[role] = seen.get(role, 0) + 1
         turns.append((seen[role], place))
-    kept, left = set(), MAX_TOKENS
+    kept: set[int] = set()
+    left = MAX_TOKENS
     for _, place in sorted(turns):
         tokens = len(excerpt(chosen[place][0].text).encode("utf-8", "replace")) // 4
         if tokens <= left or not kept:

@@ -13,7 +13,8 @@ _CAUSAL = re.compile(
     r"\b(?:caus(?:e|es|ed|ing)|due to|owing to|because(?: of)?|thanks to|result(?:s|ed|ing)? (?:of|from)|"
     r"trigger(?:s|ed|ing)?|introduc(?:e|es|ed|ing)|stem(?:s|med|ming)? from|trac(?:e|ed|es|eable) (?:back )?to|"
     r"attribut(?:ed|able) to|root[- ]cause|linked to|link to|tied to|behind (?:it|this)\b|is behind|"
-    r"(?:is|be|are|was|probably|likely|held) responsible|responsible for|to blame|blam(?:e|es|ed)|culprit|broke|breaks|broken by|led to|leads to|"
+    r"(?:is|be|are|was|probably|likely|held) responsible|responsible for|to blame|blam(?:e|es|ed)|culprit|(?:likely|probable|possible|main|suspected|true|real|only) (?:cause|reason|explanation)|"
+    r"(?:is|was|be) the (?:cause|reason|explanation)|broke|breaks|broken by|led to|leads to|"
     r"brought (?:about|on)|explain(?:s|ed)? by|explains|came with|comes with|stemmed|originat(?:e|es|ed|ing) (?:in|from|with)|"
     r"follow(?:s|ed|ing) (?:from )?(?=·|the (?:release|rollout|update|change|flag|launch))|"
     r"associated with|connected (?:to|with)|points? to|suspect(?:ed)?|implicat(?:ed|es)|regress(?:ed|ion)|"
@@ -61,6 +62,12 @@ _NOT_BLAMED = re.compile(
     re.IGNORECASE,
 )
 _NOTHING = re.compile(r"\bno (?:known )?change\b|\bnone of the known changes\b", re.IGNORECASE)
+_DENIED = re.compile(
+    r"\b(?:(?:is|was|be|been|are) (?:not|never|hardly)(?: to be)? (?:blamed|linked|tied|responsible|behind|"
+    r"the cause|to blame|implicated|suspected|associated)|unlikely|ruled out|innocent|unblamed|isn't|wasn't|"
+    r"not likely|not the (?:likely )?cause|unrelated)\b",
+    re.IGNORECASE,
+)
 _THE_CAUSE = re.compile(
     r"\b(?:the|this|that|its) (?:likely )?(?:cause|link|attribution|blame)\b", re.IGNORECASE
 )
@@ -154,9 +161,12 @@ def _of_blamed(claim: _Claim, blamed: Change, view: SheetView) -> Iterator[str]:
         if _NOTHING.search(claim.blanked) and not weighed:
             yield f"{called} is blamed, and the sentence says that nothing is"
         return
-    if not claim.names_blamed() and not _refers_back(claim, blamed, view):
+    strangers = [n for n in view.part_labels if n != blamed.name and n in claim.clause]
+    if not claim.names_blamed() and (strangers or not _refers_back(claim, blamed, view)):
         yield f"{claim.said!r}: only {called} is blamed"
         return
+    if claim.named and _DENIED.search(claim.blanked):
+        yield f"{called} is blamed, and the sentence denies it"
     for match in _NEW_CAUSE.finditer(claim.clause):
         what = match["what"]
         if what.strip() and not _named(blamed, what, view) and not _UNKNOWN.search(what):

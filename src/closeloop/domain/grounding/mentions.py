@@ -117,6 +117,11 @@ NOUN_REACH = 4
 """Words between a number and its noun: "49 new payment failure complaints"."""
 
 
+def noun_of(word: str) -> str:
+    """Return what a word counts ("customers": author), "" where it counts nothing."""
+    return _NOUN_OF.get(word.lower(), "")
+
+
 @dataclass(frozen=True, slots=True)
 class Mention:
     """A number that a text states at [start, end).

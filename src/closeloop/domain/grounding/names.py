@@ -57,6 +57,7 @@ def name_problems(field: str, text: str, sentence: Sentence, view: SheetView) ->
     for mention in mentions(clean):
         clean = clean[: mention.start] + "·" * (mention.end - mention.start) + clean[mention.end :]
     yield from _owners(clean, view)
+    yield from _other_owners(normal(text), view)
     yield from _other_scripts(clean, view)
     yield from _words(field, clean, sentence, view)
 
@@ -105,6 +106,18 @@ def _owners(clean: str, view: SheetView) -> Iterator[str]:
             known = not who.strip("·") or who in _ROLES or who in view.words
             if not known:
                 yield f"{match['who'][:40]!r} as an owner is not on the fact sheet"
+
+
+def _other_owners(shown: str, view: SheetView) -> Iterator[str]:
+    """Yield where a name of the sheet that is not the owner's is given the work."""
+    if not view.owner:
+        return
+    owner = normal(view.owner).casefold()
+    starts = {place.start: place.name for place in view.places(shown)}
+    for match in _HANDED.finditer(shown):
+        name = starts.get(match.start("who"), "")
+        if name and owner not in name.casefold() and name.casefold() not in owner:
+            yield f"{name[:40]!r} is not the owner; by the rules it is {view.owner[:40]!r}"
 
 
 def _words(field: str, clean: str, sentence: Sentence, view: SheetView) -> Iterator[str]:

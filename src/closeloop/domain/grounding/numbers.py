@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from itertools import pairwise
 
 from closeloop.domain.brief import Figure, Measure, Sentence
+from closeloop.domain.grounding.comparisons import comparison_problems
 from closeloop.domain.grounding.derivations import SIGNS, Derived, derive
-from closeloop.domain.grounding.mentions import Mention, mentions, normal
+from closeloop.domain.grounding.mentions import Mention, mentions, normal, noun_of
 from closeloop.domain.grounding.scene import EXPECTED, Scene, days_in, labels_of, names_in
-from closeloop.domain.grounding.sheet_view import FREE, SheetView, is_day
+from closeloop.domain.grounding.sheet_view import FREE, SheetView, is_day, name_pattern
 
 ABOUT = 0.05
 """What is said to be about so many lies within this share of it (or within half, below ten)."""
@@ -27,6 +28,7 @@ _SIGNS = {
     "share": re.compile(
         r"\b(?:of|share|account\w*|portion|proportion|make up|made up|complain\w*|reviews?)\b", re.I
     ),
+    "within": re.compile(r"\b(?:of|share|complain\w*|reviews?|feedback)\b", re.I),
     "posterior": re.compile(r"\b(?:likel\w*|probab\w*|posterior|chance)\b", re.I),
     "confidence": re.compile(r"\bconfiden\w*\b", re.I),
     "urgent": re.compile(r"\b(?:urgent\w*|money|safety|help|danger\w*|legal|fraud)\b", re.I),
@@ -51,6 +53,27 @@ _BARE = {
     Measure.WORTH: re.compile(r"\b(?:worth|value\w*|together|total\w*)\b", re.I),
     Measure.TIMES: re.compile(r"\b(?:ratio|factor|multiple)\b", re.I),
 }
+_OF_WHAT = re.compile(
+    r"\s*(?:of|as many|more|the (?:usual|expected) number of)\s+(?:the\s+|all\s+|our\s+|its\s+)?(?P<what>[a-z]+)",
+    re.I,
+)
+_OF_PART = re.compile(
+    r"\b(?:on|from|in|for|among|by)\s+(?:the\s+)?(?:version|release|app|build)?\s*(?P<label>·+)",
+    re.I,
+)
+_OF_COMPLAINTS = re.compile(
+    r"\s*of\s+(?:all\s+|the\s+|these\s+|its\s+)?(?:\w+\s+)?complaints\b", re.I
+)
+_RATE = re.compile(
+    r"\s*(?:\w+\s+){0,2}?(?:an?|per|each|every)\s+(?:day|hour|minute|week|month)\b|\s*(?:\w+\s+)?(?:daily|hourly|weekly)\b",
+    re.IGNORECASE,
+)
+_AFTERWARDS = re.compile(r"\s+(?:after|before|later|earlier)\b", re.IGNORECASE)
+_RAISED = re.compile(r"\b(?:raised|detected|noticed)\s+(?:on|at)?\s*$", re.IGNORECASE)
+_BEGAN = re.compile(
+    r"·[^,;.]{0,20}\b(?:began|started|rolled out|released|launched|went live|shipped)\s+(?:on|at|from)?\s*$",
+    re.IGNORECASE,
+)
 _FROM = re.compile(r"\b(?:from|since|between|starting|began(?: on| at)?|beginning)\s*$", re.I)
 _UNTIL = re.compile(r"(?:\b(?:to|until|till|through|ending|and|by)|–|-)\s*$", re.I)
 _OF_OTHERS = re.compile(r"\bof\s+(?:the\s+|all\s+)?(?:product's\s+)?$", re.IGNORECASE)
@@ -108,6 +131,7 @@ def number_problems(text: str, sentence: Sentence, view: SheetView) -> Iterator[
         yield f"{mention.written!r} {close or 'is not on the facts that the sentence cites'}"
     yield from _parts_of_less(scene)
     yield from _quantifiers(clean, shown, cited)
+    yield from comparison_problems(shown, cited, view)
 
 
 def _not_recent(
@@ -190,7 +214,38 @@ def _misfit(scene: Scene, place: int, figure: Figure, labels: dict[int, set[str]
             return "" if label in scene.text.casefold() else f"belongs to {figure.label!r}"
         if not any(label == n or label in n.split() for n in named or ()):
             return f"belongs to {figure.label!r}"
-    return _wrong_sense(scene, place, figure, stretch)
+    elsewhere = _of_a_part(scene, place, figure)
+    return elsewhere or _wrong_sense(scene, place, figure, stretch)
+
+
+def _of_a_part(scene: Scene, place: int, figure: Figure) -> str:
+    """Return why a figure of the whole is said of a part, or of other things than it is of."""
+    if figure.sense in ("posterior", "confidence", "interval", FREE):
+        return ""
+    after = scene.text[scene.mentions[place].end :]
+    if figure.measure in (Measure.SHARE, Measure.TIMES):
+        of = _OF_WHAT.match(after)
+        noun = noun_of(of["what"]) if of else ""
+        if noun not in ("", "complaint", "review"):
+            return f"is a figure of complaints, not of {noun}s"
+    if figure.sense == "within" and _OF_COMPLAINTS.match(after):
+        return "is a share of the feedback, not of the complaints"
+    if figure.measure is Measure.COUNT and _RATE.match(after):
+        return "is no rate"
+    if figure.label or figure.measure not in (Measure.COUNT, Measure.SHARE):
+        return ""
+    part = re.split(r"[,;.](?:\s|$)|\b(?:while|whereas|but|and)\b", after, maxsplit=1)[0]
+    said = _OF_PART.search(part)
+    if said and said["label"].strip() == "·" * len(said["label"].strip()):
+        return "is a figure of the whole, not of a version"
+    for label in scene.view.part_labels:
+        if re.search(
+            rf"\b(?:on|from|in|for|among|by)\s+(?:the\s+)?(?:\w+\s+)?{name_pattern(label)}(?!\w)",
+            part,
+            re.I,
+        ):
+            return f"is a figure of the whole, not of {label!r}"
+    return ""
 
 
 def _misfit_value(mention: Mention, figure: Figure, stretch: str) -> bool:
@@ -213,6 +268,9 @@ def _wrong_sense(scene: Scene, place: int, figure: Figure, stretch: str) -> str:
         wrong = _wrong_part(scene, place, figure, stretch)
         if wrong:
             return wrong
+    later = _AFTERWARDS.match(scene.text[mention.end :])
+    if figure.measure is Measure.SPAN and later and figure.sense == "window":
+        return "is the length of the window"
     sign = _SIGNS.get(figure.sense)
     where = scene.text if figure.sense in _SENTENCE_WIDE else scene.wide_stretch(place)
     if sign is not None and figure.sense != "expected" and not sign.search(where):
@@ -242,6 +300,10 @@ def _wrong_moment(scene: Scene, mention: Mention, figure: Figure, stretch: str) 
         return "is the end, not the beginning"
     if figure.sense == "start" and _UNTIL.search(before) and not _FROM.search(before):
         return "is the beginning, not the end"
+    if _RAISED.search(before) and figure.sense != "raised":
+        return "is not when the signal was raised"
+    if _BEGAN.search(before) and figure.sense != "began":
+        return "is not when the change began"
     if figure.sense in ("raised", "past"):
         sign = _SIGNS[figure.sense]
         if not sign.search(stretch) and not sign.search(scene.text):
@@ -335,7 +397,7 @@ def _quantifiers(text: str, shown: str, cited: Sequence[tuple[str, Figure]]) -> 
         f.amount
         for _, f in cited
         if f.measure is Measure.SHARE
-        and f.sense not in ("posterior", "before", "interval", "confidence")
+        and f.sense not in ("posterior", "before", "interval", "confidence", "within")
         and (not f.label or f.label.casefold() in shown.casefold())
     ]
     shares += [0.0] * any(f.measure is Measure.COUNT and f.amount == 0 for _, f in cited)

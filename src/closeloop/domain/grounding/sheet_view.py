@@ -10,6 +10,10 @@ from functools import cached_property
 from closeloop.domain.brief import Fact, FactSheet, Figure, Measure, Quotation
 from closeloop.domain.grounding.mentions import Mention, mentions, normal
 
+_PARTS = ("versions", "platform", "region", "tiers", "segment", "exposure")
+SHORT_NAME = 3
+"""Names in capitals up to this length are told from words by their capitals."""
+
 NOBODY = "none"
 """Label of what is said of "none of the known changes"."""
 
@@ -149,6 +153,18 @@ class SheetView:
         return None
 
     @cached_property
+    def part_labels(self) -> tuple[str, ...]:
+        """Names of parts that counts are given for (regions, tiers, versions), but the subject's."""
+        subject = " ".join(v for f in self.topic("count") for v in f.values[6:8]).casefold()
+        found = {
+            normal(figure.label)
+            for fact in self.topic(*_PARTS)
+            for figure in fact.figures
+            if is_name(figure) and normal(figure.label).casefold() not in subject
+        }
+        return tuple(sorted(found))
+
+    @cached_property
     def words(self) -> frozenset[str]:
         """The words of facts and names: a brief may use them anywhere."""
         held: set[str] = set()
@@ -239,6 +255,13 @@ def _key(name: str) -> str:
     return re.sub(r"[\s_-]+", " ", name).strip().lower()
 
 
+def name_pattern(name: str) -> str:
+    """Return what finds a name, to be used with IGNORECASE: "IN" is a region, "in" is none."""
+    parts = [re.escape(part) for part in re.split(r"[\s_-]+", name) if part]
+    joined = r"[\s_-]+".join(parts)
+    return f"(?-i:{joined})" if len(name) <= SHORT_NAME and name.isupper() else joined
+
+
 def _pattern_of(names: Sequence[str]) -> re.Pattern[str] | None:
     """Return what finds any of the names, the longest first; None where there are none.
 
@@ -246,10 +269,9 @@ def _pattern_of(names: Sequence[str]) -> re.Pattern[str] | None:
     """
     alternatives = []
     for name in names:
-        parts = [re.escape(part) for part in re.split(r"[\s_-]+", name) if part]
-        if parts:
+        if name.strip():
             before = r"(?<![\w.])v?" if name[:1].isdigit() else r"(?<!\w)"
-            alternatives.append(before + r"[\s_-]+".join(parts))
+            alternatives.append(before + name_pattern(name))
     if not alternatives:
         return None
     return re.compile(rf"(?:{'|'.join(alternatives)})(?!\w|\.\d)", re.IGNORECASE)

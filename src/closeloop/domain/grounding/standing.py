@@ -16,7 +16,7 @@ _MILD = re.compile(
     r"priority|urgency|impact|risk)|not (?:urgent|severe|serious|critical|important|an? (?:issue|problem))|"
     r"no (?:urgency|impact|risk|issue|problem|action|need|cause for concern)|non-urgent|can wait|false alarm|"
     r"isolated (?:case|incident)s?|handful|nothing to (?:do|worry)|no longer|can be ignored|ignore\w*|"
-    r"safely|noise|normal range|as usual|business as usual|not real)\b",
+    r"safely|noise|normal range|safe to|works? (?:as|well|fine|properly|normally)|working (?:as|well|fine|properly)|as it should|as usual|business as usual|not real)\b",
     re.IGNORECASE,
 )
 _GRAVE = re.compile(
@@ -28,6 +28,11 @@ _GRAVE = re.compile(
 _OVER = re.compile(
     r"\b(?:(?:is|are|was|were|been|now|already|being|has|have)\s+(?:\w+\s+)?(?:resolved|fixed|solved|over|ended|stopped|gone|"
     r"subsided|eased|recovered|restored|back to normal|closed|settled)|self-resolved|resolved itself)\b",
+    re.IGNORECASE,
+)
+_DOING = re.compile(
+    r"\b(?:is|are|has|have|been|already|was|were)\s+(?:\w+\s+)?(?:known to|aware|investigating|working on|informed|"
+    r"notified|looking into|under investigation|found the|identified the|apologi[sz]ed|acknowledged)\b",
     re.IGNORECASE,
 )
 _FUTURE = re.compile(
@@ -89,7 +94,7 @@ def standing_problems(field: str, text: str, sentence: Sentence, view: SheetView
     """Yield where a sentence gainsays the severity or the figures' direction, or tells to do harm."""
     shown = view.without_names(normal(text))
     yield from _severity(shown, view)
-    yield from _direction(shown, sentence, view)
+    yield from _direction(field, shown, sentence, view)
     yield from _acts(field, shown, sentence, view)
 
 
@@ -111,7 +116,7 @@ def _severity(shown: str, view: SheetView) -> Iterator[str]:
         yield f"{grave[0]!r}: no fact says so"
 
 
-def _direction(shown: str, sentence: Sentence, view: SheetView) -> Iterator[str]:
+def _direction(field: str, shown: str, sentence: Sentence, view: SheetView) -> Iterator[str]:
     topics = {view.facts[i].topic for i in sentence.ids if i in view.facts}
     ratio = view.ratio
     below, above = _BELOW.search(shown), _ABOVE.search(shown)
@@ -129,6 +134,9 @@ def _direction(shown: str, sentence: Sentence, view: SheetView) -> Iterator[str]
     over = _OVER.search(shown)
     if over and "past" not in topics:
         yield f"{over[0]!r}: no fact says that it is over"
+    doing = _DOING.search(shown)
+    if doing and field != "next_actions":
+        yield f"{doing[0]!r}: no fact says what people know or do"
     future = _FUTURE.search(shown)
     if future:
         yield f"{future[0]!r}: nothing on the fact sheet says what will be"
