@@ -311,6 +311,12 @@ def test_quotations_are_verbatim_but_for_masked_tokens_spaces_and_typography() -
     assert "no review says" in said("One customer writes: “The app is broken”.", "r2")[0]
 
 
+def test_a_product_that_is_named_like_a_host_is_no_link() -> None:
+    named = replace(SHEET, names=(*SHEET.names, "com.shop.in"))
+    assert said("Com.shop.in received 49 complaints.", sheet=named) == ()
+    assert any("links" in p for p in said("Com.shop.in received 49 complaints."))
+
+
 def test_customers_words_and_numbers_are_theirs() -> None:
     assert said("Customers report that the bank is slow to help.", "r2") == ()
     assert said("One customer says that 300 was paid twice.", "r1") == ()

@@ -23,7 +23,7 @@ _VERSION = re.compile(
     re.IGNORECASE,
 )
 _LINK = re.compile(
-    r"(?:https?|ftp|mailto|javascript|data)\s*:|://|\bwww\.|\b[\w-]+\.(?:com|net|org|io|in|co|ru|cn|info|"
+    r"(?:https?|ftp|mailto|javascript|data)\s*:|://|\bwww\.|(?:\b|·)[\w·-]*\.(?:com|net|org|io|in|co|ru|cn|info|"
     r"biz|xyz|app|dev|link|me|ly|gg|html?|php|exe|apk)\b|@\w",
     re.IGNORECASE,
 )
@@ -48,10 +48,10 @@ _PARTS = re.compile(r"[^\W\d_]+")
 def name_problems(field: str, text: str, sentence: Sentence, view: SheetView) -> Iterator[str]:
     """Yield what a sentence names that is not on the sheet; `text` is it without quotations."""
     yield from _strange_characters(text)
-    for match in (_LINK.search(_without(text, view)), _MARKUP.search(_without(text, view))):
+    clean = view.without_names(normal(text))
+    for match in (_LINK.search(clean), _MARKUP.search(clean)):
         if match is not None:
             yield f"{match[0].strip()[:20]!r}: links and markup are not on the fact sheet"
-    clean = view.without_names(normal(text))
     yield from _versions(clean)
     yield from _identifiers(clean, view)
     for mention in mentions(clean):
@@ -60,13 +60,6 @@ def name_problems(field: str, text: str, sentence: Sentence, view: SheetView) ->
     yield from _other_owners(normal(text), view)
     yield from _other_scripts(clean, view)
     yield from _words(field, clean, sentence, view)
-
-
-def _without(text: str, view: SheetView) -> str:
-    """Return text without the sheet's names, whatever characters they hold."""
-    for name in sorted((n for n in view.sheet.names if n.strip()), key=len, reverse=True):
-        text = text.replace(name, " ")
-    return text
 
 
 def _strange_characters(text: str) -> Iterator[str]:
