@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 PRIVATE_FOLDER = ".closeloop"
 BACKTESTS_FOLDER = "backtests"
+SQLITE, ABSOLUTE = "sqlite:///", "sqlite:////"
+LOCAL_DATABASE = f"{SQLITE}closeloop.db"
 LOCK_WAIT_S = 60.0
 """How long a command waits for another that holds the workspace before it gives up."""
 
@@ -272,7 +274,9 @@ class Workspace:
         if self._call_ledger is None:
             from closeloop.store.model_calls import SqlCallLedger, ledger_url
 
-            self._call_ledger = SqlCallLedger(ledger_url(self._database_url(self.folder)))
+            self._call_ledger = SqlCallLedger(
+                ledger_url(self._database_url(self.folder)), password=self._database_password()
+            )
         return self._call_ledger
 
     def forget_answers(self, *, feedback_ids: Sequence[str], texts: Sequence[str]) -> int:
@@ -320,7 +324,10 @@ class Workspace:
         Raises LeaseHeldError where another command holds it for longer than a minute.
         """
         try:
-            with self._lock.acquire(timeout=LOCK_WAIT_S):
+            with (
+                self._lock.acquire(timeout=LOCK_WAIT_S),
+                self.database.lease(wait_s=LOCK_WAIT_S),
+            ):
                 self.runner.forget_heads()
                 undone = self.runner.recover()
                 if undone:
@@ -566,13 +573,27 @@ class Workspace:
     def _open_database(self, folder: Path) -> Database:
         from closeloop.store.database import Database
 
-        return Database(self._database_url(folder))
+        password = self._database_password() if folder == self.folder else None
+        return Database(self._database_url(folder), password=password)
+
+    def _database_password(self) -> Callable[[], str] | None:
+        """Return what gives the password of a new connection; None where the URL holds it."""
+        endpoint = self.settings.storage.database_endpoint
+        if endpoint is None:
+            return None
+        from closeloop.store.lakebase import LakebaseTokens
+
+        return LakebaseTokens(endpoint)
 
     def _database_url(self, folder: Path) -> str:
-        url = settings_module.resolve(self.settings.storage.database, where="storage.database")
-        prefix = "sqlite:///"
-        if url.startswith(prefix) and not url.startswith("sqlite:////"):
-            url = f"{prefix}{(folder / url.removeprefix(prefix)).resolve()}"
+        named = self.settings.storage.database
+        beside = named.startswith(SQLITE) and not named.startswith(ABSOLUTE)
+        # A backtest keeps its decisions to itself, wherever the live ones are.
+        url = LOCAL_DATABASE
+        if folder == self.folder or beside:
+            url = settings_module.resolve(named, where="storage.database")
+        if url.startswith(SQLITE) and not url.startswith(ABSOLUTE):
+            url = f"{SQLITE}{(folder / url.removeprefix(SQLITE)).resolve()}"
         return url
 
     def _refuse_backtest(self, what: str) -> None:

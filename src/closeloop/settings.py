@@ -287,6 +287,9 @@ class StorageSettings(_Strict):
 
     lake: str = "lake"
     database: str = "sqlite:///closeloop.db"
+    database_endpoint: str | None = Field(
+        None, pattern=r"^projects/[^/]+/branches/[^/]+/endpoints/[^/]+$"
+    )
     vector_cache: str = "cache/vectors"
 
 

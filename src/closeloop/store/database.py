@@ -4,23 +4,45 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    NoSuchModuleError,
+    OperationalError,
+)
 
 from closeloop.domain.ticket import Ticket
-from closeloop.errors import SettingsError, TransientError, redact
+from closeloop.errors import SettingsError, TerminalError, TransientError, redact
 from closeloop.store import issues
 from closeloop.store.migrations import migrate
 from closeloop.store.operations import SqlOperations
+from closeloop.store.postgres import (
+    BACKEND,
+    CLASS_28,
+    advisory_lease,
+    connected,
+    postgres_engine,
+    server_error,
+)
 
 BUSY_TIMEOUT_MS = 30_000
 """How long SQLite waits for another process that writes."""
+
+PASSING = ("08", "40", "53", "55", "57")
+"""Classes of SQLSTATE that may pass: connection, serialization, resources, locks, intervention."""
+
+FORBIDDEN = "42501"
+
+FAULTS = (DBAPIError, ConnectionError)
+"""What a driver raises; of a connection that was lost some let the socket's own error through."""
 
 READ_ONLY = "closeloop_reads_only"
 """Execution option of a connection that will not write."""
@@ -31,13 +53,29 @@ class Database:
 
     SQLite is kept in WAL with foreign keys on and a file that its owner alone can read; a
     transaction takes the write lock at its beginning, so that it never fails half-way for it.
+    On PostgreSQL `password` is asked for each new connection, in place of one in the URL.
     """
 
-    def __init__(self, url: str) -> None:
-        self._engine = open_engine(url)
+    def __init__(self, url: str, *, password: Callable[[], str] | None = None) -> None:
+        self._engine = open_engine(url, password=password)
         self._held = threading.local()
         with self.begin() as connection:
             self.version = migrate(connection)
+
+    @contextmanager
+    def lease(self, *, wait_s: float) -> Iterator[None]:
+        """Hold the workspace against programs on other machines; SQLite is on one machine only.
+
+        Raises LeaseHeldError where another holds it for longer than `wait_s`.
+        """
+        if self._engine.dialect.name != BACKEND:
+            yield
+            return
+        try:
+            with advisory_lease(self._engine, wait_s=wait_s):
+                yield
+        except FAULTS as error:
+            raise unreachable(error) from error
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
@@ -53,13 +91,13 @@ class Database:
                 yield outer
             return
         try:
-            with self._engine.begin() as connection:
+            with connected(self._engine) as connection, connection.begin():
                 self._held.connection = connection
                 try:
                     yield connection
                 finally:
                     self._held.connection = None
-        except OperationalError as error:
+        except FAULTS as error:
             raise unreachable(error) from error
 
     @contextmanager
@@ -70,11 +108,11 @@ class Database:
             yield outer
             return
         try:
-            with self._engine.connect() as connection:
+            with connected(self._engine) as connection:
                 reading = connection.execution_options(**{READ_ONLY: True})
                 with reading.begin():
                     yield reading
-        except OperationalError as error:
+        except FAULTS as error:
             raise unreachable(error) from error
 
     @contextmanager
@@ -122,23 +160,48 @@ def overwrite(engine: Engine) -> None:
             bare.close()
 
 
-def unreachable(error: OperationalError) -> TransientError:
-    """Return the error for a database that fails, with what to check."""
+def unreachable(error: DBAPIError | ConnectionError) -> Exception:
+    """Return what to raise for a driver's error: the database's state, or the statement's fault."""
+    if isinstance(error, ConnectionError):
+        return TransientError(
+            f"the operational database's connection was lost ({type(error).__name__})",
+            hint="run again: what was committed stays",
+        )
+    said = server_error(error)
+    state, message = said.get("C", ""), redact(said.get("M", ""), keep=200)
+    if state[:2] == CLASS_28:
+        return TerminalError(
+            f"the operational database refused the login: {message}",
+            hint="check the user and the password or token that storage.database refers to",
+        )
+    if state == FORBIDDEN:
+        return TerminalError(
+            f"the operational database: {message}",
+            hint="GRANT the user CREATE and USAGE on the schema, or make it the owner",
+        )
+    passing = (
+        state[:2] in PASSING if state else isinstance(error, OperationalError | InterfaceError)
+    )
+    if not passing:
+        return error
+    detail = message or redact(error.orig, keep=200)
     return TransientError(
-        f"the operational database failed: {redact(error.orig, keep=200)}",
+        f"the operational database failed: {detail}",
         hint="check that it runs, its disk has room, and no other program holds it",
     )
 
 
-def open_engine(url: str) -> Engine:
+def open_engine(url: str, *, password: Callable[[], str] | None = None) -> Engine:
     """Return the engine behind a URL; the file of SQLite is made, for its owner alone.
 
     Raises SettingsError for what is no usable URL.
     """
     try:
         parsed = make_url(url)
+        if parsed.get_backend_name() == BACKEND:
+            return postgres_engine(parsed, password=password)
         if parsed.get_backend_name() != "sqlite":
-            return create_engine(parsed, pool_pre_ping=True)
+            raise ArgumentError(parsed.get_backend_name())
         memory = parsed.database in (None, "", ":memory:")
         if not memory:
             _private_file(Path(str(parsed.database)))
@@ -147,7 +210,8 @@ def open_engine(url: str) -> Engine:
         # The URL may hold a password: name what is wrong, never the URL.
         raise SettingsError(
             f"storage.database: no usable database URL ({type(error).__name__})",
-            hint="write sqlite:///closeloop.db or postgresql+psycopg://${env:PGUSER}@HOST/NAME",
+            hint="write sqlite:///closeloop.db or postgresql+pg8000://USER:${env:PGPASSWORD}@HOST/NAME; "
+            "PostgreSQL needs 'closeloop[postgres]'",
         ) from error
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_immediate)

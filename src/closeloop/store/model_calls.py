@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -22,13 +22,13 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError
 
 from closeloop.domain.erasure import Forgotten
 from closeloop.domain.model_answer import AnswerState, ModelAnswer, ModelRequest, Usage
 from closeloop.domain.model_call import ModelCall, Spending
 from closeloop.errors import IntegrityError
-from closeloop.store.database import READ_ONLY, open_engine, overwrite, unreachable
+from closeloop.store.database import FAULTS, READ_ONLY, open_engine, overwrite, unreachable
 from closeloop.store.migrations import migrate
 from closeloop.store.model_schema import (
     MIGRATIONS,
@@ -48,8 +48,8 @@ class SqlCallLedger:
     write lock until it commits; with PostgreSQL it is the same database over another connection.
     """
 
-    def __init__(self, url: str) -> None:
-        self._engine = open_engine(url)
+    def __init__(self, url: str, *, password: Callable[[], str] | None = None) -> None:
+        self._engine = open_engine(url, password=password)
         if self._engine.dialect.name == "sqlite":
             event.listen(self._engine, "connect", _lasting)
         with self.transaction() as connection:
@@ -155,7 +155,7 @@ class SqlCallLedger:
                 options = connection.execution_options(**{READ_ONLY: reads})
                 with options.begin():
                     yield options
-        except OperationalError as error:
+        except FAULTS as error:
             raise unreachable(error) from error
 
 
