@@ -24,6 +24,9 @@ JOIN gold.signal s ON s.signal_id = d.signal_id
 LEFT JOIN silver.theme t ON t.theme_id = s.theme_id
 LEFT JOIN gold.attribution a ON a.signal_id = s.signal_id AND a.blamed
 WHERE d.decided_at >= ? AND d.decided_at < ?
+QUALIFY row_number() OVER (
+    PARTITION BY d.signal_id, d.action, a.name ORDER BY d.decided_at DESC
+) = 1
 ORDER BY s.product, s.severity, s.count DESC, s.signal_id
 """
 OUTCOMES = """

@@ -23,9 +23,12 @@ def rank(action: Action) -> int:
     return _RANKS[action]
 
 
-def decision_id(signal_id: str, action: Action) -> str:
-    """Return the id of deciding that action of that signal: the same decision is made once."""
-    key = f"{signal_id}\x1f{action.value}"
+def decision_id(signal_id: str, action: Action, *, again: bool = False) -> str:
+    """Return the id of deciding that action of that signal: the same decision is made once.
+
+    `again`: the action stays, and it has become one that would be a ticket but for labels.
+    """
+    key = f"{signal_id}\x1f{action.value}" + ("\x1fwould be a ticket" if again else "")
     return hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
 
 

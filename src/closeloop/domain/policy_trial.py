@@ -103,8 +103,11 @@ def tried(
         )
         judgement = linked(judgement, [found[i].stood for i in state.kin if i in found])
         before = found.get(signal.signal_id)
-        if before is not None and rank(judgement.action) <= rank(before.action):
-            continue
+        if before is not None:
+            ripens = judgement.would_ticket and not before.would_ticket
+            risen = rank(judgement.action) - rank(before.action)
+            if risen < 0 or (risen == 0 and not ripens):
+                continue
         found[signal.signal_id] = TriedDecision(
             signal_id=signal.signal_id,
             action=judgement.action,

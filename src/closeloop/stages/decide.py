@@ -43,8 +43,9 @@ def run(context: StepContext) -> None:
 
     What was judged is kept in gold.judged, so that another policy can be tried on it.
 
-    A signal is decided again only where its action rises (digest, review, ticket), and never once
-    a person has answered for it. Historic signals are not decided.
+    A signal is decided again only where its action rises (digest, review, ticket), or where it has
+    grown into one that would be a ticket but for labels; never once a person has answered for it.
+    Historic signals are not decided.
     """
     rows = context.new_rows(SIGNAL).to_pylist()
     signals = [signal_of(row) for row in rows if not row["historic"]]
@@ -62,9 +63,12 @@ def run(context: StepContext) -> None:
             continue
         judgement = judge(signal, context.config.policy, circumstances=about)
         judgement = known.problems.linked(judgement, kin)
-        if rank(judgement.action) <= known.ranks.get(signal.signal_id, -1):
+        held = known.ranks.get(signal.signal_id, -1)
+        ripens = judgement.would_ticket and signal.signal_id not in known.would_tickets
+        if rank(judgement.action) < held or (rank(judgement.action) == held and not ripens):
             continue
-        decision = _decision(context, signal, judgement)
+        again = rank(judgement.action) == held
+        decision = _decision(context, signal, judgement, again=again)
         if context.ops.put_decision(decision):
             made.append(decision)
             known.problems.note(decision)
@@ -78,6 +82,7 @@ class _Known:
     """What is known of the signals beside themselves."""
 
     ranks: dict[str, int]
+    would_tickets: frozenset[str]
     answered: frozenset[str]
     reviews: dict[str, ReviewItem]
     standings: dict[tuple[str, str], Standing]
@@ -105,8 +110,11 @@ def briefs_of(context: StepContext, signal_ids: Iterable[str]) -> dict[str, dict
 def _known(context: StepContext, signals: list[Signal]) -> _Known:
     ids = {s.signal_id for s in signals}
     ranks: dict[str, int] = {}
+    would_tickets = set()
     for decision in context.ops.decisions():
         if decision.signal_id in ids:
+            if decision.would_ticket:
+                would_tickets.add(decision.signal_id)
             before = ranks.get(decision.signal_id, -1)
             ranks[decision.signal_id] = max(before, rank(decision.action))
     reviews = {
@@ -118,6 +126,7 @@ def _known(context: StepContext, signals: list[Signal]) -> _Known:
     themes = {s.theme_id for s in signals if s.theme_id}
     return _Known(
         ranks=ranks,
+        would_tickets=frozenset(would_tickets),
         answered=frozenset(i for i, r in reviews.items() if r.status is not ReviewStatus.OPEN),
         reviews=reviews,
         standings=standings(labels, context.config.policy),
@@ -176,9 +185,11 @@ def _no_case(context: StepContext, signal: Signal, known: _Known) -> str | None:
     return None
 
 
-def _decision(context: StepContext, signal: Signal, judgement: Judgement) -> Decision:
+def _decision(
+    context: StepContext, signal: Signal, judgement: Judgement, *, again: bool
+) -> Decision:
     return Decision(
-        decision_id=decision_id(signal.signal_id, judgement.action),
+        decision_id=decision_id(signal.signal_id, judgement.action, again=again),
         signal_id=signal.signal_id,
         action=judgement.action,
         would_ticket=judgement.would_ticket,
@@ -202,7 +213,11 @@ def _keep_review(context: StepContext, signal: Signal, decision: Decision, known
                 answer_reason=f"rule '{decision.rule}' opens the ticket now",
             )
         )
-    if decision.action is Action.REVIEW:
+    if decision.action is Action.REVIEW and asked is not None:
+        context.ops.put_review(
+            replace(asked, decision_id=decision.decision_id, reasons=decision.reasons)
+        )
+    elif decision.action is Action.REVIEW:
         context.ops.put_review(
             ReviewItem(
                 review_id=decision.decision_id,

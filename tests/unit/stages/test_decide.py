@@ -101,6 +101,22 @@ def test_an_action_rises_and_never_falls() -> None:
     assert (item.status, item.decided_by) == (ReviewStatus.APPROVED, "policy")
 
 
+def test_a_review_that_grows_into_a_would_be_ticket_is_counted_and_asked_once() -> None:
+    context = InMemoryContext(now=AT)
+    context.merge(BRIEF, BRIEF.from_rows([brief_row()]))
+    decided(context, signal_row(fdr_pass=False))
+    assert context.rows(DECISION).column("would_ticket").to_pylist() == [False]
+    context.next_pass(now=AT + timedelta(hours=6))
+    assert decided(context, signal_row(count=60)) == {"s1": [Action.REVIEW, Action.REVIEW]}
+    assert sorted(context.rows(DECISION).column("would_ticket").to_pylist()) == [False, True]
+    (item,) = context.ops.reviews()
+    assert item.status is ReviewStatus.OPEN
+    assert not any("does not stand" in reason for reason in item.reasons)
+    context.next_pass(now=AT + timedelta(hours=12))
+    decided(context, signal_row(count=90))
+    assert context.rows(DECISION).num_rows == 2
+
+
 def test_after_a_person_has_answered_a_signal_is_left_alone() -> None:
     context = InMemoryContext(now=AT)
     decided(context, signal_row())
