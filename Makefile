@@ -13,7 +13,7 @@ JARS := .spark/jars
 SPARK_TEST := CLOSELOOP_SPARK_JARS=$(CURDIR)/$(JARS)/spark CLOSELOOP_KAFKA_JARS=$(CURDIR)/$(JARS)/kafka \
 	$(SPARK_BIN)/pytest --allow-hosts=127.0.0.1,localhost
 
-.PHONY: setup demo test test-spark test-kafka check format bench lock clean java
+.PHONY: setup demo test test-spark test-kafka check format bench lock clean java test-postgres
 
 setup: $(READY)
 
@@ -47,6 +47,11 @@ test-spark: $(SPARK_READY)
 
 test-kafka: $(SPARK_READY)
 	$(SPARK_TEST) tests/kafka
+
+# Starts a server of its own from what is installed.
+test-postgres: setup
+	@$(BIN)/python -c 'import sys; from closeloop.testing.postgres_server import binaries; sys.exit(0 if binaries() else "PostgreSQL is not installed: no initdb was found (Debian: apt-get install postgresql)")'
+	$(BIN)/pytest tests/postgres
 
 java:
 	@command -v java >/dev/null || { echo "Spark and Kafka need Java 17, and there is no java on the PATH: install a JDK or JRE 17 (for example openjdk-17-jre-headless)"; exit 1; }

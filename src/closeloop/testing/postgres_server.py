@@ -87,13 +87,14 @@ def postgres_server() -> Iterator[PostgresServer]:
     owner = _unprivileged()
     if owner is not None:
         os.chown(folder, owner.pw_uid, owner.pw_gid)
-    as_user = {} if owner is None else {"user": owner.pw_uid, "group": owner.pw_gid}
+    user, group = (None, None) if owner is None else (owner.pw_uid, owner.pw_gid)
+    groups: list[int] | None = None if owner is None else []
     data = folder / "data"
     try:
         subprocess.run(  # noqa: S603 - programs of the installed server
             [programs / "initdb", "-D", data, "-U", "keeper", "--auth-local=trust", "-E", "UTF8",
              "--no-locale", "--no-sync"],
-            check=True, capture_output=True, cwd=folder, extra_groups=[] if owner else None, **as_user,
+            check=True, capture_output=True, cwd=folder, user=user, group=group, extra_groups=groups,
         )  # fmt: skip
         (data / "pg_hba.conf").write_text(
             f"local all keeper trust\nlocal all {USER} scram-sha-256\n"
@@ -102,7 +103,7 @@ def postgres_server() -> Iterator[PostgresServer]:
             [programs / "postgres", "-D", data, "-k", folder, "-p", str(PORT), "-F",
              "-c", "listen_addresses=", "-c", "log_min_messages=fatal"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder,
-            extra_groups=[] if owner else None, **as_user,
+            user=user, group=group, extra_groups=groups,
         )  # fmt: skip
         try:
             yield _ready(PostgresServer(folder / f".s.PGSQL.{PORT}"), server)
