@@ -9,6 +9,10 @@ from typing import Any, Literal
 import pyarrow as pa
 
 WriteMode = Literal["append", "merge", "replace"]
+Personal = Literal["direct", "pseudonym", "residual", "staff"]
+"""How a column can concern a person: as delivered, a customer's words or identity (direct); a keyed
+token in the place of one (pseudonym); masked text and what was made of it, where the masker may have
+overlooked something (residual); the name of one of your own people (staff)."""
 
 TEXT = pa.string()
 INT = pa.int64()
@@ -22,12 +26,16 @@ VECTOR = pa.list_(pa.float32())
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column. `operational` columns are left out when two tables are compared."""
+    """One column. `operational` columns are left out when two tables are compared.
+
+    `personal` says how it can concern a person; None where it can't.
+    """
 
     name: str
     type: pa.DataType
     doc: str
     operational: bool = False
+    personal: Personal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +80,8 @@ class Table:
         return pa.Table.from_arrays(arrays, schema=self.schema)
 
 
-def _c(name: str, type_: pa.DataType, doc: str) -> Column:
-    return Column(name, type_, doc)
+def _c(name: str, type_: pa.DataType, doc: str, personal: Personal | None = None) -> Column:
+    return Column(name, type_, doc, personal=personal)
 
 
 BATCH = Column("batch_id", INT, "ledger step that wrote the row; grows with time", operational=True)
@@ -82,7 +90,7 @@ SEGMENTS = (
     _c("platform", TEXT, "android, ios, web, …"),
     _c("device", TEXT, "device model as delivered"),
     _c("channel", TEXT, "review, ticket, survey, social, …"),
-    _c("order_ref", TEXT, "order number; keyed token in silver"),
+    _c("order_ref", TEXT, "order number; keyed token in silver", "pseudonym"),
     _c("order_value", REAL, "value of the order, in the shop's currency"),
     _c("sku", TEXT, "article"),
     _c("region", TEXT, "region or country"),
@@ -101,11 +109,11 @@ BRONZE_FEEDBACK = Table(
         _c("bronze_id", TEXT, "hash(source, source_id, payload)"),
         _c("feedback_id", TEXT, "hash(source, source_id)"),
         _c("source", TEXT, "name given at ingestion"),
-        _c("source_id", TEXT, "the source's id; row:… where it gave none"),
-        _c("payload", TEXT, "the row verbatim (JSON of all its fields, or the raw line)"),
-        _c("text", TEXT, "mapped text, not masked"),
+        _c("source_id", TEXT, "the source's id; row:… where it gave none", "direct"),
+        _c("payload", TEXT, "the row verbatim (JSON of all its fields, or the raw line)", "direct"),
+        _c("text", TEXT, "mapped text, not masked", "direct"),
         _c("rating", REAL, "mapped rating as delivered"),
-        _c("author", TEXT, "mapped author, not masked"),
+        _c("author", TEXT, "mapped author, not masked", "direct"),
         _c("event_time", TIME, "when it was written, UTC"),
         _c("event_time_raw", TEXT, "the time as delivered"),
         _c("updated_at", TIME, "when it was edited, UTC"),
@@ -115,7 +123,10 @@ BRONZE_FEEDBACK = Table(
         _c("version", TEXT, "version as delivered"),
         *SEGMENTS,
         _c(
-            "defect", TEXT, "why a field could not be read ('reason: detail'), null where all could"
+            "defect",
+            TEXT,
+            "why a field could not be read ('reason: detail'), null where all could",
+            "direct",
         ),
         _c("file", TEXT, "name of the file it came from"),
         _c("line", INT, "row number in that file, from 1"),
@@ -133,10 +144,10 @@ QUARANTINE = Table(
         _c("bronze_id", TEXT, "the bronze row"),
         _c("feedback_id", TEXT, "hash(source, source_id)"),
         _c("source", TEXT, ""),
-        _c("source_id", TEXT, ""),
+        _c("source_id", TEXT, "", "direct"),
         _c("reason", TEXT, "one of QuarantineReason"),
-        _c("detail", TEXT, "what was wrong, value redacted"),
-        _c("payload", TEXT, "verbatim"),
+        _c("detail", TEXT, "what was wrong, value redacted", "residual"),
+        _c("payload", TEXT, "verbatim", "direct"),
         _c("file", TEXT, "name of the file it came from"),
         _c("line", INT, "row number in that file"),
         Column("ingested_at", TIME, "", operational=True),
@@ -171,13 +182,13 @@ FEEDBACK = Table(
         _c("revision", INT, "1, 2, … by the source's update time, then order of ingestion"),
         _c("bronze_id", TEXT, "the bronze row it comes from"),
         _c("source", TEXT, ""),
-        _c("source_id", TEXT, ""),
+        _c("source_id", TEXT, "", "direct"),
         _c("product", TEXT, "product id after aliases"),
         _c("version", TEXT, "normalised version"),
         _c("event_time", TIME, "UTC"),
         _c("updated_at", TIME, "UTC"),
         _c("known_at", TIME, "when it could first have been known"),
-        _c("text", TEXT, "clean text, PII masked"),
+        _c("text", TEXT, "clean text, PII masked", "residual"),
         _c("text_hash", TEXT, "xxh3-128 of the text; key of the vector cache"),
         _c("masker", TEXT, "version of the masker; null means the text may go nowhere"),
         _c("language", TEXT, "ISO 639-1, hi-Latn, or unknown"),
@@ -185,9 +196,12 @@ FEEDBACK = Table(
         _c("rating", REAL, "1..5"),
         _c("locale", TEXT, "normalised: ll-CC"),
         _c(
-            "entities", pa.list_(ENTITY), "versions, orders, products, components named in the text"
+            "entities",
+            pa.list_(ENTITY),
+            "versions, orders, products, components named in the text",
+            "residual",
         ),
-        _c("author_key", TEXT, "keyed hash of the author"),
+        _c("author_key", TEXT, "keyed hash of the author", "pseudonym"),
         _c("duplicate_of", TEXT, "feedback_id of the earlier text that this one repeats"),
         _c("campaign_id", TEXT, "feedback_id of the first of similar texts by several authors"),
         _c("trust", REAL, "0..1, weight of author and source"),
@@ -208,7 +222,7 @@ EMBEDDING = Table(
         _c("feedback_id", TEXT, ""),
         _c("revision", INT, ""),
         _c("model", TEXT, "embedding model and version"),
-        _c("vector", VECTOR, "float32, length 1"),
+        _c("vector", VECTOR, "float32, length 1", "residual"),
         _c("words_hash", TEXT, "xxh3-128 of what was embedded, null where it was the whole text"),
         BATCH,
     ),
@@ -266,7 +280,7 @@ TAXONOMY = Table(
         _c("number", INT, "1, 2, …"),
         _c("version", TEXT, "name@digest of taxonomy.yaml"),
         _c("applied_at", TIME, ""),
-        _c("applied_by", TEXT, "person, or closeloop for the first"),
+        _c("applied_by", TEXT, "person, or closeloop for the first", "staff"),
         _c("categories", pa.list_(CATEGORY), "the categories as they were defined"),
         _c("texts", INT, "stored texts that were looked at"),
         _c("moved", INT, "of those, texts whose category changed"),
@@ -302,7 +316,7 @@ THEME = Table(
     (
         _c("theme_id", TEXT, ""),
         _c("product", TEXT, ""),
-        _c("label", TEXT, "its own distinguishing words"),
+        _c("label", TEXT, "its own distinguishing words", "residual"),
         _c("size", INT, "texts assigned"),
         _c("first_seen", TIME, ""),
         _c("last_seen", TIME, ""),
@@ -372,7 +386,7 @@ STATE = Table(
         _c("version", INT, ""),
         _c("input_versions", TEXT, "JSON: table to Delta version"),
         Column("made_at", TIME, "", operational=True),
-        _c("blob", BLOB, ""),
+        _c("blob", BLOB, "", "residual"),
         BATCH,
     ),
 )
@@ -555,27 +569,32 @@ BRIEF = Table(
     (
         _c("brief_id", TEXT, ""),
         _c("signal_id", TEXT, ""),
-        _c("title", TEXT, ""),
-        _c("summary", CITED, ""),
-        _c("impacted_area", TEXT, ""),
-        _c("likely_cause", TEXT, ""),
+        _c("title", TEXT, "", "residual"),
+        _c("summary", CITED, "", "residual"),
+        _c("impacted_area", TEXT, "", "residual"),
+        _c("likely_cause", TEXT, "", "residual"),
         _c("urgency", TEXT, ""),
         _c("recommended_owner", TEXT, ""),
         _c("routing_hints", TEXTS, ""),
-        _c("next_actions", TEXTS, ""),
-        _c("engineering", TEXT, ""),
-        _c("support", TEXT, ""),
-        _c("product_text", TEXT, ""),
-        _c("leadership", TEXT, ""),
+        _c("next_actions", TEXTS, "", "residual"),
+        _c("engineering", TEXT, "", "residual"),
+        _c("support", TEXT, "", "residual"),
+        _c("product_text", TEXT, "", "residual"),
+        _c("leadership", TEXT, "", "residual"),
         _c("citations", TEXTS, "feedback ids"),
         _c("sample_id", TEXT, "feedback id of the most representative quotation"),
-        _c("facts", TEXT, "JSON: the fact sheet"),
+        _c("facts", TEXT, "JSON: the fact sheet", "residual"),
         _c("writer", TEXT, ""),
         _c("prompt_version", TEXT, ""),
         _c("verified", FLAG, ""),
-        _c("problems", TEXTS, ""),
+        _c("problems", TEXTS, "", "residual"),
         _c("made_at", TIME, ""),
-        _c("sentences", SENTENCES, "every sentence of every part, with the ids it rests on"),
+        _c(
+            "sentences",
+            SENTENCES,
+            "every sentence of every part, with the ids it rests on",
+            "residual",
+        ),
         _c("severity", TEXT, "P1..P4, as the signal's"),
         _c("cause", TEXT, "name of the change that is blamed, empty where none is"),
         _c(
@@ -583,7 +602,9 @@ BRIEF = Table(
             TEXT,
             "deterministic, written, repaired; or why the model's text was not used",
         ),
-        _c("attempts", ATTEMPTS, "what a language model was asked, and what came of it"),
+        _c(
+            "attempts", ATTEMPTS, "what a language model was asked, and what came of it", "residual"
+        ),
         BATCH,
     ),
 )
@@ -617,7 +638,12 @@ JUDGED = Table(
         *(c for c in SIGNAL.columns if c not in (BATCH, SIGNAL_FEEDBACK)),
         _c("judged_at", TIME, ""),
         _c("no_case", TEXT, "why there was nothing to act on, or null"),
-        _c("possible_pii", TEXT, "what looked like unmasked personal data, or null"),
+        _c(
+            "possible_pii",
+            TEXT,
+            "what looked like unmasked personal data, or null",
+            "residual",
+        ),
         _c("owner", TEXT, "who would have been asked to mend it"),
         _c("kin", TEXTS, "signals of the same problem whose ticket would tell of it too"),
         BATCH,
@@ -636,7 +662,7 @@ TICKET = Table(
         _c("decision_id", TEXT, ""),
         _c("signal_id", TEXT, ""),
         _c("product", TEXT, ""),
-        _c("title", TEXT, ""),
+        _c("title", TEXT, "", "residual"),
         _c("tracker", TEXT, ""),
         _c("external_key", TEXT, ""),
         _c("status", TEXT, ""),
@@ -692,10 +718,10 @@ AUDIT = Table(
     (
         _c("audit_id", TEXT, ""),
         _c("made_at", TIME, ""),
-        _c("actor", TEXT, ""),
+        _c("actor", TEXT, "", "staff"),
         _c("action", TEXT, ""),
         _c("subject", TEXT, ""),
-        _c("detail", TEXT, ""),
+        _c("detail", TEXT, "", "residual"),
         BATCH,
     ),
 )

@@ -53,6 +53,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "simulate": ("closeloop.cli.simulate:simulate", "Make feedback with known truth."),
     "evaluate": ("closeloop.cli.evaluate:evaluate", "Measure closeloop on a labelled file."),
     "models": ("closeloop.cli.models:models", "See and install the embedding model."),
+    "databricks": (
+        "closeloop.cli.databricks:databricks",
+        "Publish tables and gold views on Unity Catalog.",
+    ),
     "doctor": (
         "closeloop.cli.doctor:doctor",
         "Check configuration, model, tables; say what to do.",
