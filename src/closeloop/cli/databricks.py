@@ -82,6 +82,27 @@ def sql(as_json: bool, **chosen: Any) -> None:
 
 
 @databricks.command()
+@audience_options
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def publish(as_json: bool, **chosen: Any) -> None:
+    """Run what 'sql' prints, in a job or notebook on Databricks; again and again does no harm."""
+    from closeloop.engines.unity_publish import publish as run_statements
+    from closeloop.engines.unity_publish import session_here
+
+    found = _statements(**chosen)
+    session = session_here()
+    done = run_statements(
+        session,
+        found,
+        on_statement=lambda s: click.echo(f"{s.part}: {s.about}", err=True),
+    )
+    if as_json:
+        print_json({"ran": done})
+    else:
+        click.echo(", ".join(f"{part} {count}" for part, count in done.items()))
+
+
+@databricks.command()
 @click.option("--catalog", required=True, help="The catalog with bronze, silver and gold.")
 @click.option(
     "--source",

@@ -136,7 +136,7 @@ def _views(audience: Audience) -> Iterator[Statement]:
 def _tags(audience: Audience) -> Iterator[Statement]:
     for table in TABLES:
         for column in table.columns:
-            tags = {}
+            tags: dict[str, str] = {}
             if column.personal is not None:
                 tags[PERSONAL_TAG] = column.personal
             if filtered_by_product(table) and column.name == "product":
