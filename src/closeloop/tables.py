@@ -528,7 +528,7 @@ SUSPECT = Table(
         _c("change_id", TEXT, "the change that holds them"),
         _c("place", INT, "1 is the most suspect"),
         _c("item_id", TEXT, "commit, or number of the line"),
-        _c("text", TEXT, "subject of the commit, or the line"),
+        _c("text", TEXT, "subject of the commit, or the line", "staff"),
         _c("paths", TEXTS, "files that it touches"),
         _c("score", REAL, "0..1, compares items of one change only"),
         _c("of", INT, "items that the change holds"),
