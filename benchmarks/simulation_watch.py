@@ -128,7 +128,7 @@ class Watch:
             known = self.seen.setdefault(row["signal_id"], Seen(row, row, step.now))
             known.last = row
             product = row["product"]
-            if row["kind"] != "release":
+            if row["kind"] in ("category", "theme"):
                 self.families[product] = max(self.families.get(product, 0), row["family_size"])
         ranking: dict[str, list[Row]] = {}
         for row in step.rows(ATTRIBUTION).to_pylist():

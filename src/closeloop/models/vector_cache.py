@@ -22,6 +22,8 @@ HASH = np.dtype([("first", "<u8"), ("second", "<u8")])
 SEGMENT_TEXTS = 2_048
 """A killed run loses at most so many vectors."""
 MAX_SEGMENTS = 48
+LISTINGS = 4
+"""Times the folder is listed anew while another process puts its segments together."""
 
 Hashes = npt.NDArray[np.void]
 Batches = Callable[[Sequence[str]], Iterable[list[int]]]
@@ -84,6 +86,16 @@ class VectorCache:
         return len(_distinct(hashes[known])[0])
 
     def _load(self) -> None:
+        for _ in range(LISTINGS):
+            try:
+                self._read_all()
+            except FileNotFoundError:
+                # Another process has just put segments together: their texts are in a new one.
+                continue
+            return
+        self._read_all()
+
+    def _read_all(self) -> None:
         self._segments = sorted(self.folder.glob("*.seg")) if self.folder.is_dir() else []
         self._vectors, indexes, places = [], [], []
         for path in list(self._segments):

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
 import xxhash
 
+from closeloop.models import vector_cache
 from closeloop.models.vector_cache import MAX_SEGMENTS, CachedEmbedder
 from closeloop.ports import Progress, Vectors
 from closeloop.testing.embedders import HashedWordEmbedder
@@ -31,6 +33,30 @@ def test_a_text_is_embedded_once_over_calls_and_processes(tmp_path: Path) -> Non
     assert sorted(model.asked) == ["late parcel", "new", "pay me"]
     assert np.array_equal(again[:4], first)
     assert np.array_equal(first, HashedWordEmbedder(dimensions=16).embed(texts))
+
+
+def test_segments_that_another_process_puts_together_meanwhile_are_found_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Counting()
+    CachedEmbedder(model, tmp_path).embed(["a b"])
+    expected = CachedEmbedder(model, tmp_path).embed(["a b", "c d"])
+    whole, read = vector_cache._read, []
+
+    def vanishing(path: Path, dimensions: int) -> object:
+        if not read:
+            read.append(path)
+            other = vector_cache.VectorCache(path.parent, dimensions=dimensions)
+            other._compact(keep=None)
+            assert len(list(path.parent.glob("*.seg"))) == 1
+            raise FileNotFoundError(path)
+        return whole(path, dimensions)
+
+    reader = CachedEmbedder(model, tmp_path)
+    monkeypatch.setattr(vector_cache, "_read", lambda *a: whole(*a) if read else vanishing(*a))
+    asked = len(model.asked)
+    assert np.array_equal(reader.embed(["a b", "c d"]), expected)
+    assert len(model.asked) == asked
 
 
 def test_a_cut_segment_is_ignored_and_made_again(tmp_path: Path) -> None:
