@@ -97,5 +97,7 @@ def delivered_part(
 
 def material(view: ProductView, episodes: Sequence[Episode], rows: Ints) -> list[Episode]:
     """Return the episodes of sources that have a tenth and more of these rows of the view."""
+    if not episodes:
+        return []
     source = view.coded("source")
     return [e for e in episodes if len(rows) and source.equal(e.source)[rows].mean() >= MATERIAL]
