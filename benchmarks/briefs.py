@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections import Counter
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -32,11 +32,10 @@ from closeloop.cli.progress import make_progress
 from closeloop.domain.brief import FactSheet
 from closeloop.domain.grounding import problems
 from closeloop.domain.model_answer import ModelRequest
-from closeloop.domain.signal import Severity, Signal, SignalKind
+from closeloop.evaluation.briefs import request_of
 from closeloop.models.deterministic_writer import DeterministicWriter
 from closeloop.models.model_writer import ModelWriter
 from closeloop.models.outgoing import Door
-from closeloop.ports import BriefRequest
 from closeloop.stages.brief import outcome_of
 from closeloop.stages.fact_sheet import from_json
 from closeloop.testing.brief_models import writes_forged, writes_good
@@ -125,7 +124,7 @@ def _sheets(folder: Path) -> list[FactSheet]:
 def _deterministic(sheets: list[FactSheet]) -> None:
     writer = DeterministicWriter()
     started = time.process_time()
-    briefs = [writer.write(_request(sheet)) for sheet in sheets]
+    briefs = [writer.write(request_of(sheet)) for sheet in sheets]
     written = time.process_time()
     found = [problems(brief) for brief in briefs]
     checked = time.process_time()
@@ -146,7 +145,7 @@ def _modelled(sheets: list[FactSheet], reviews: int) -> None:
     model = ScriptedLanguageModel(says)
     writer = ModelWriter(model, Door(Masker.of(key=b"benchmark" * 4)))
     started = time.process_time()
-    briefs = [writer.write(_request(sheet)) for sheet in sheets]
+    briefs = [writer.write(request_of(sheet)) for sheet in sheets]
     seconds = (time.process_time() - started) / len(briefs)
     outcomes = Counter(outcome_of(brief) for brief in briefs)
     attempts = [a for brief in briefs for a in brief.attempts]
@@ -177,32 +176,6 @@ def _cached(asked: list[ModelRequest]) -> int:
         tokens += prefix if request.purpose in seen and prefix >= CACHE_FROM else 0
         seen.add(request.purpose)
     return tokens
-
-
-def _request(sheet: FactSheet) -> BriefRequest:
-    values = {f.topic: f.values for f in sheet.facts}
-    now = datetime(2023, 3, 1, tzinfo=UTC)
-    signal = Signal(
-        signal_id=sheet.signal_id,
-        product="",
-        kind=SignalKind.CATEGORY,
-        series_id="",
-        window_start=now,
-        window_end=now,
-        count=1,
-        baseline=1.0,
-        count_6h=1,
-        baseline_6h=1.0,
-        detector="",
-        evidence=1.0,
-        threshold=1.0,
-        family_size=1,
-        fdr_pass=True,
-        detected_at=now,
-        feedback_ids=(),
-        severity=Severity(values["severity"][0]),
-    )
-    return BriefRequest(signal, (), sheet, "", values["owner"][0], (), now)
 
 
 if __name__ == "__main__":
