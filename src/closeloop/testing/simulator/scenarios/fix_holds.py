@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from closeloop.testing.simulator.scenarios import shop
-from closeloop.testing.simulator.world import Effect, Release, Scenario
-
-BAD, FIX = "5.4.0", "5.4.1"
+from closeloop.testing.simulator.world import Scenario
 
 SCENARIO = Scenario(
     name="fix-holds",
@@ -14,24 +12,7 @@ SCENARIO = Scenario(
     products=(shop.APP,),
     per_day=125,
     days=44,
-    releases=(
-        *shop.ORDINARY_RELEASES,
-        Release("shop-app", BAD, day=30.4, uptake_h=12),
-        Release("shop-app", FIX, day=33.4, uptake_h=8),
-    ),
+    releases=shop.RELEASES_WITH_FIX,
     changes=shop.APP_CHANGES,
-    effects=(
-        Effect(
-            cause="codes not sent in 5.4.0",
-            kind="release",
-            product="shop-app",
-            themes={"code missing": 0.8, "locked out": 0.2},
-            day=30.4,
-            per_day=40,
-            version=BAD,
-            change=BAD,
-            fixed_by=FIX,
-            verdict="held",
-        ),
-    ),
+    effects=(shop.codes_not_sent(verdict="held"),),
 )

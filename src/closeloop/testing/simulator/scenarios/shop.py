@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from closeloop.testing.simulator.world import OtherChange, ProductModel, Release
+from closeloop.testing.simulator.world import Effect, OtherChange, ProductModel, Release
 
 APP_THEMES = {
     "short praise": 24,
@@ -86,3 +86,28 @@ STORE_CHANGES = (
     OtherChange("article", "store", "How returns work", day=25.5),
 )
 ORDINARY_CHANGES = (*APP_CHANGES, *STORE_CHANGES)
+
+BAD, FIX = "5.4.0", "5.4.1"
+"""A release that sends no codes to sign in with, and the next, which says that it does."""
+RELEASES_WITH_FIX = (
+    *ORDINARY_RELEASES,
+    Release("shop-app", BAD, day=30.4, uptake_h=12),
+    Release("shop-app", FIX, day=33.4, uptake_h=8),
+)
+CODES = {"code missing": 0.8, "locked out": 0.2}
+
+
+def codes_not_sent(*, verdict: str) -> Effect:
+    """Return what the bad release does until the fix; `verdict` is what is due of the fix."""
+    return Effect(
+        cause=f"codes not sent in {BAD}",
+        kind="release",
+        product="shop-app",
+        themes=CODES,
+        day=30.4,
+        per_day=40,
+        version=BAD,
+        change=BAD,
+        fixed_by=FIX,
+        verdict=verdict,
+    )
