@@ -55,6 +55,17 @@ class Judgement:
     reasons: tuple[str, ...]
 
 
+def counts_anew(judgement: Judgement, *, before: int, would_ticket: bool) -> bool:
+    """Return whether a judgement is a new decision of a signal that was decided before.
+
+    `before` is the rank of what was decided (-1: nothing), `would_ticket` whether any of it would
+    have been a ticket. Decisions only rise; one that stays counts where the signal has grown into
+    what would be a ticket but for labels.
+    """
+    risen = rank(judgement.action) - before
+    return risen > 0 or (risen == 0 and judgement.would_ticket and not would_ticket)
+
+
 @dataclass(frozen=True, slots=True)
 class _Check:
     """One bound of a rule: whether it held, in words with figures, and if labels would mend it."""

@@ -16,7 +16,7 @@ from closeloop.domain.autonomy import (
     standing_of,
     standings,
 )
-from closeloop.domain.judgement import Circumstances, Stood, judge, linked, rank
+from closeloop.domain.judgement import Circumstances, Stood, counts_anew, judge, linked, rank
 from closeloop.domain.policy import Action, Policy, SeverityWeights
 from closeloop.domain.review import Label, LabelKind
 from closeloop.domain.severity import severity_of
@@ -103,11 +103,10 @@ def tried(
         )
         judgement = linked(judgement, [found[i].stood for i in state.kin if i in found])
         before = found.get(signal.signal_id)
-        if before is not None:
-            ripens = judgement.would_ticket and not before.would_ticket
-            risen = rank(judgement.action) - rank(before.action)
-            if risen < 0 or (risen == 0 and not ripens):
-                continue
+        if before is not None and not counts_anew(
+            judgement, before=rank(before.action), would_ticket=before.would_ticket
+        ):
+            continue
         found[signal.signal_id] = TriedDecision(
             signal_id=signal.signal_id,
             action=judgement.action,

@@ -16,7 +16,14 @@ from closeloop.domain.autonomy import (
     standing_of,
     standings,
 )
-from closeloop.domain.judgement import Circumstances, Judgement, decision_id, judge, rank
+from closeloop.domain.judgement import (
+    Circumstances,
+    Judgement,
+    counts_anew,
+    decision_id,
+    judge,
+    rank,
+)
 from closeloop.domain.policy import Action, Decision
 from closeloop.domain.review import Label, LabelKind, ReviewItem, ReviewKind, ReviewStatus
 from closeloop.domain.signal import Signal, SignalKind
@@ -64,8 +71,8 @@ def run(context: StepContext) -> None:
         judgement = judge(signal, context.config.policy, circumstances=about)
         judgement = known.problems.linked(judgement, kin)
         held = known.ranks.get(signal.signal_id, -1)
-        ripens = judgement.would_ticket and signal.signal_id not in known.would_tickets
-        if rank(judgement.action) < held or (rank(judgement.action) == held and not ripens):
+        would = signal.signal_id in known.would_tickets
+        if not counts_anew(judgement, before=held, would_ticket=would):
             continue
         again = rank(judgement.action) == held
         decision = _decision(context, signal, judgement, again=again)
