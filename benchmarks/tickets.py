@@ -30,7 +30,8 @@ from scipy.spatial.distance import squareform
 from closeloop.models.minilm import minilm
 from closeloop.ports import Embedder, PairJudge, Vectors
 from closeloop.stages import embed, theme
-from closeloop.stages.theme_tickets import MIN_TICKETS, shown
+from closeloop.stages.asked_texts import asked_words
+from closeloop.stages.theme_tickets import MIN_TICKETS
 from closeloop.stages.vectors import matrix, vector_column
 from closeloop.stats.agreement import alone, group_agreement
 from closeloop.stats.pairwise import log_odds
@@ -72,7 +73,7 @@ class Tickets:
 
     def judge(self, *, wrong: float = 0.0, seed: int = 0) -> ScriptedJudge:
         """Return a judge that knows the issues."""
-        names = {shown(t): str(i) for t, i in zip(self.texts, self.issues, strict=True)}
+        names = {asked_words(t): str(i) for t, i in zip(self.texts, self.issues, strict=True)}
         return ScriptedJudge(names, wrong=wrong, seed=seed)
 
 
@@ -244,7 +245,7 @@ def compare(whole: Tickets, words: Tickets) -> None:
     print("ARI, V, groups holding several issues / groups of two or more, questions")
     sizes = [f"{len(p)} tickets, {len(np.unique(words.issues[p]))} issues" for p in parts]
     print(f"{'':38} " + " | ".join(f"{s:27}" for s in sizes))
-    said = replace(words, texts=tuple(shown(t) for t in words.texts))
+    said = replace(words, texts=tuple(asked_words(t) for t in words.texts))
     steps = np.arange(0.02, 0.4, 0.01)
     least, least_said = (
         max(steps, key=lambda s: figures(first, bag_of_words(first, least=s))[0])

@@ -31,10 +31,12 @@ if TYPE_CHECKING:
     from closeloop.loop import PassReport
     from closeloop.models.batched_model import BatchedModel
     from closeloop.models.metered_model import MeteredLanguageModel
+    from closeloop.models.model_judge import ModelJudge
+    from closeloop.models.model_namer import ModelNamer
     from closeloop.models.outgoing import Door
     from closeloop.models.remote import RemoteModel
     from closeloop.models.remote_writer import RemoteWriter
-    from closeloop.ports import PairJudge, Tracker, Writer
+    from closeloop.ports import Tracker, Writer
     from closeloop.replay import ReplayPlan
     from closeloop.runner import Runner
     from closeloop.step import StepRun, StepServices
@@ -122,6 +124,7 @@ class Workspace:
         self._database: Database | None = None
         self._embedder: Embedder | None = None
         self._language_model: MeteredLanguageModel | None = None
+        self._asking: tuple[ModelJudge, ModelNamer] | None = None
         self._call_ledger: SqlCallLedger | None = None
         self._recogniser: Recogniser | None = None
 
@@ -355,6 +358,8 @@ class Workspace:
         self._refuse_backtest("run changes data")
         if self._language_model is not None:
             self._language_model.begin_run(secrets.token_hex(8))
+        for asking in self._asking or ():
+            asking.begin_run()
         with self.hold():
             report = run_pass(
                 self.runner,
@@ -536,14 +541,18 @@ class Workspace:
 
         return ModelWriter(model, self._door())
 
-    def _pair_judge(self) -> PairJudge | None:
-        """Return the judge of pairs: the language model where one is configured."""
+    def _judges(self) -> tuple[ModelJudge | None, ModelNamer | None]:
+        """Return what judges pairs and names themes: the language model where one is configured."""
         model = self.language_model()
         if model is None:
-            return None
-        from closeloop.models.model_judge import ModelJudge
+            return None, None
+        if self._asking is None:
+            from closeloop.models.model_judge import ModelJudge
+            from closeloop.models.model_namer import ModelNamer
 
-        return ModelJudge(model, self._door())
+            door = self._door()
+            self._asking = ModelJudge(model, door), ModelNamer(model, door)
+        return self._asking
 
     def _door(self) -> Door:
         from closeloop.models.outgoing import Door
@@ -554,12 +563,14 @@ class Workspace:
     def _services(self, engine: Engine) -> StepServices:
         from closeloop.step import StepServices
 
+        judge, namer = self._judges()
         return StepServices(
             engine=engine,
             config=self.config,
             make_embedder=self.embedder,
             writer=self.writer(),
-            pair_judge=self._pair_judge(),
+            pair_judge=judge,
+            theme_namer=namer,
             token_key=self.token_key.secret,
             progress=self.progress,
             make_recogniser=self.recogniser,

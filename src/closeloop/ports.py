@@ -311,6 +311,28 @@ class PairJudge(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ThemeTexts:
+    """Some masked texts of a theme, and whose they are; what a name for it may be made of."""
+
+    product: str
+    texts: tuple[str, ...]
+    feedback_ids: tuple[str, ...] = ()
+
+
+class ThemeNamer(Protocol):
+    """Gives themes names in place of their distinguishing words, from what their texts say."""
+
+    @property
+    def name(self) -> str:
+        """Stored with each theme that it named."""
+        ...
+
+    def names(self, themes: Sequence[ThemeTexts]) -> list[str | None]:
+        """Return one name a theme, in order; None where there is none that its texts bear."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class BriefRequest:
     """What a writer is given: the signal, its candidates, the sheet, who would own it."""
 
@@ -473,6 +495,11 @@ class StepContext(Protocol):
     @property
     def writer(self) -> Writer:
         """The configured writer of briefs."""
+        ...
+
+    @property
+    def theme_namer(self) -> ThemeNamer | None:
+        """What names themes, None where their own words have to do."""
         ...
 
     @property

@@ -23,6 +23,7 @@ from closeloop.ports import (
     PairJudge,
     Progress,
     Recogniser,
+    ThemeNamer,
     Transaction,
     Writer,
 )
@@ -82,6 +83,7 @@ class StepServices:
     applied_taxonomy: tuple[int, Taxonomy] | None = None
     """The taxonomy that holds, by the version of silver.taxonomy that it was read from."""
     pair_judge: PairJudge | None = None
+    theme_namer: ThemeNamer | None = None
     make_recogniser: Callable[[], Recogniser | None] = _no_recogniser
 
 
@@ -167,6 +169,11 @@ class StepRun:
     def pair_judge(self) -> PairJudge | None:
         """The configured judge of pairs of texts, None where there is none."""
         return self.services.pair_judge
+
+    @property
+    def theme_namer(self) -> ThemeNamer | None:
+        """What names themes, None where their own words have to do."""
+        return self.services.theme_namer
 
     @property
     def recogniser(self) -> Recogniser | None:

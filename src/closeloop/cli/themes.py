@@ -105,7 +105,8 @@ def show_theme(ctx: click.Context, theme_id: str, as_json: bool) -> None:
         print_json({"theme": row, "family": family, "history": history, "feedback": quotes})
         return
     zone = workspace.settings.timezone
-    named = ", named by a person" if row["named_by_person"] else ""
+    namer = "a person" if row["named_by_person"] else row["named_by"]
+    named = f", named by {safe(namer)}; its words: {safe(row['words'] or '-')}" if namer else ""
     click.echo(f"{row['theme_id']}  {safe(row['product'])}: {safe(row['label'] or '-')}{named}")
     click.echo(
         f"{row['size']} texts, {local_time(row['first_seen'], zone)} to "

@@ -50,12 +50,16 @@ class ModelJudge:
     def __init__(self, model: LanguageModel, door: Door, *, pairs: int = PAIRS_A_RUN) -> None:
         self._model = model
         self._door = door
-        self._left = pairs
+        self._pairs = self._left = pairs
 
     @property
     def name(self) -> str:
         """Stored with what its answers led to."""
         return self._model.name
+
+    def begin_run(self) -> None:
+        """Count what follows as another run: as many pairs may be asked about again."""
+        self._left = self._pairs
 
     def judge(self, pairs: Sequence[tuple[str, str]]) -> list[PairAnswer]:
         """Return one answer a pair, in order. A pair with a text that may not leave is unsure."""

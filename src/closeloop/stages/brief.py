@@ -24,6 +24,7 @@ from closeloop.ports import BriefRequest, StepContext, only_if_in
 from closeloop.stages.brief_material import Material, gather
 from closeloop.stages.fact_sheet import as_json, fact_sheet, plain, subject_of
 from closeloop.stages.signal_rows import signals_by_id
+from closeloop.stages.theme_name import name_signal_themes
 from closeloop.tables import ATTRIBUTION, BRIEF, SIGNAL
 
 NAME = "brief"
@@ -43,11 +44,14 @@ def run(context: StepContext) -> None:
     signals = [s for s in signals_by_id(context, ids).values() if not s.historic]
     blamed = _blamed(context, [s.signal_id for s in signals])
     bases = _bases(context, [s.signal_id for s in signals])
-    rows = []
+    due = []
     for signal in sorted(signals, key=lambda s: s.signal_id):
         basis = basis_of(signal, blamed.get(signal.signal_id))
-        if not is_due(basis, bases.get(signal.signal_id)):
-            continue
+        if is_due(basis, bases.get(signal.signal_id)):
+            due.append((signal, basis))
+    name_signal_themes(context, [signal for signal, _ in due])
+    rows = []
+    for signal, basis in due:
         brief = write(context, gather(context, signal))
         rows.append(as_row(brief, basis))
         context.count("briefs", 1)

@@ -129,9 +129,9 @@ def gather(context: StepContext, signal: Signal) -> Material:
     own = set(signal.feedback_ids)
     complaints = [row for row in reviews if row["feedback_id"] in own]
     product = next((p for p in context.config.products if p.product_id == signal.product), None)
-    label = _label(context, signal)
+    label, owned = _label(context, signal)
     attributions = attributions_of(context, signal.signal_id)
-    words = frozenset(label.casefold().split()) | _components(complaints)
+    words = frozenset(owned.casefold().split()) | _components(complaints)
     material = Material(
         signal=signal,
         product_name=product.name if product else signal.product,
@@ -213,17 +213,25 @@ def _latest(rows: pa.Table) -> pa.Table:
     return rows.take(pa.array(sorted(p for _, p in newest.values()), pa.int64()))
 
 
-def _label(context: StepContext, signal: Signal) -> str:
+def _label(context: StepContext, signal: Signal) -> tuple[str, str]:
+    """Return what a signal is about, and the words of it that its owner is found by.
+
+    They differ where a model named the theme: no model's words choose an owner.
+    """
     if signal.theme_id is not None:
-        rows = context.rows(THEME, columns=["label"], where=[("theme_id", "=", signal.theme_id)])
-        labels = [label for label in rows.column("label").to_pylist() if label]
-        if labels:
-            return str(labels[0])
+        columns = ["label", "words", "named_by"]
+        themes = context.rows(THEME, columns=columns, where=[("theme_id", "=", signal.theme_id)])
+        for theme in themes.to_pylist():
+            if theme["label"]:
+                owned = theme["words"] or "" if theme["named_by"] else theme["label"]
+                return str(theme["label"]), str(owned)
     if signal.kind is SignalKind.RELEASE and signal.version:
-        return f"version {signal.version}"
-    if signal.kind is SignalKind.SEGMENT:
-        return cell_said(signal.series_id)
-    return signal.category or signal.series_id
+        said = f"version {signal.version}"
+    elif signal.kind is SignalKind.SEGMENT:
+        said = cell_said(signal.series_id)
+    else:
+        said = signal.category or signal.series_id
+    return said, said
 
 
 def _components(complaints: Sequence[Mapping[str, Any]]) -> frozenset[str]:

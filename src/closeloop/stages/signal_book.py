@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from closeloop.domain.signal import SignalKind
 from closeloop.ports import StepContext
 from closeloop.stages.product_view import ProductView, hour_of, time_of
-from closeloop.stages.theme_audit import audited_themes
+from closeloop.stages.theme_audit import theme_shares
 from closeloop.stages.voices import oddities, voices_of
 from closeloop.stages.watch import RaisedRelease
 from closeloop.stats.baseline import Baselines, Ints
@@ -148,7 +148,7 @@ class SignalBook:
             return
         calibration = _calibration(self._context)
         needed = self._context.config.policy.labels_for_autonomy
-        audited = audited_themes(self._context, {r["theme_id"] for r in rows if r.get("theme_id")})
+        audited = theme_shares(self._context, rows)
         for row in rows:
             precision, labels = calibration.get((row["product"], row["category"]), (None, 0))
             row["confidence_calibrated"] = labels >= needed and row["confidence"] is not None

@@ -44,7 +44,7 @@ def _apply(context: StepContext, book: ThemeBook, correction: ThemeCorrection) -
     if theme_id is None:
         return
     if correction.kind is CorrectionKind.NAME:
-        book.change(theme_id, label=correction.target, named_by_person=True)
+        book.change(theme_id, label=correction.target, named_by_person=True, named_by=None)
         book.write()
         return
     memory = recall(context, book)

@@ -127,6 +127,8 @@ def _name(book: ThemeBook, memory: ThemeMemory, rows: pa.Table) -> None:
     )
     empty = empty_groups(words, groups, count=len(names))
     for number, name in enumerate(names):
-        values = {} if book.rows[name]["named_by_person"] else {"label": found[number]}
-        book.change(name, **values, content_free=bool(empty[number]))
+        # A model's name was for what the theme was; it is asked anew when a signal needs one.
+        own = {"label": found[number], "named_by": None}
+        values = {} if book.rows[name]["named_by_person"] else own
+        book.change(name, **values, words=found[number], content_free=bool(empty[number]))
     book.unnamed = {}

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from closeloop.domain.review import LabelKind, PairAnswer
 from closeloop.ports import PairJudge, StepContext
+from closeloop.stages.asked_texts import asked_words
 from closeloop.stages.theme_look import look_again
 from closeloop.stages.theme_memory import (
     MAX_WAITING,
@@ -42,7 +43,7 @@ from closeloop.stats.pairwise import (
 )
 from closeloop.stats.themes import centres_of, fit_frame, representatives, sums_of
 from closeloop.tables import ASSIGNMENT, STATE
-from closeloop.text.customer_words import customer_words, looks_like_ticket
+from closeloop.text.customer_words import looks_like_ticket
 from closeloop.text.words import words_of
 
 LOOK_EVERY_US = timedelta(days=1) // timedelta(microseconds=1)
@@ -131,11 +132,6 @@ def forget(context: StepContext, feedback_ids: Iterable[str]) -> int:
     return written
 
 
-def shown(text: str) -> str:
-    """Return what a judge is shown of a masked text: the customer's words, up to LONGEST."""
-    return customer_words(text)[:LONGEST]
-
-
 def _gathered(
     context: StepContext, book: ThemeBook, memory: ThemeMemory | None, texts: Texts
 ) -> _Tickets | None:
@@ -220,7 +216,7 @@ def _ask(
         if not pairs:
             break
         for row in sorted({row for pair in pairs for row in pair} - set(words)):
-            words[row] = shown(gathered.texts.texts[row].as_py())
+            words[row] = asked_words(gathered.texts.texts[row].as_py())
         for pair, answer in zip(
             pairs, judge.judge([(words[a], words[b]) for a, b in pairs]), strict=True
         ):

@@ -7,7 +7,7 @@ from typing import Self
 
 from closeloop.domain.configuration import Configuration
 from closeloop.engines.memory import MemoryEngine
-from closeloop.ports import Embedder, Head, PairJudge, Recogniser, Writer
+from closeloop.ports import Embedder, Head, PairJudge, Recogniser, ThemeNamer, Writer
 from closeloop.step import StepRun, StepServices
 from closeloop.testing.configuration import example_configuration
 from closeloop.testing.embedders import HashedWordEmbedder
@@ -40,6 +40,7 @@ class InMemoryContext(StepRun):
         embedder: Embedder | None = None,
         writer: Writer | None = None,
         pair_judge: PairJudge | None = None,
+        theme_namer: ThemeNamer | None = None,
         recogniser: Recogniser | None = None,
     ) -> None:
         chosen: Embedder = embedder or HashedWordEmbedder()
@@ -59,6 +60,7 @@ class InMemoryContext(StepRun):
                 token_key=TEST_KEY,
                 progress=SilentProgress(),
                 pair_judge=pair_judge,
+                theme_namer=theme_namer,
                 make_recogniser=lambda: recogniser,
             ),
             heads=heads,

@@ -18,7 +18,8 @@ from closeloop.models.minilm import minilm
 from closeloop.models.weights import package_folder
 from closeloop.ports import Progress, Vectors
 from closeloop.stages import embed, erase, theme, theme_rows, theme_tickets
-from closeloop.stages.theme_tickets import ANSWERS, QUESTIONS_A_TEXT, shown
+from closeloop.stages.asked_texts import asked_words
+from closeloop.stages.theme_tickets import ANSWERS, QUESTIONS_A_TEXT
 from closeloop.stats.agreement import alone, group_agreement
 from closeloop.tables import ASSIGNMENT, ENRICHMENT, FEEDBACK, THEME
 from closeloop.testing.configuration import example_configuration
@@ -166,7 +167,7 @@ def test_many_texts_and_short_ones_are_clustered_as_before(monkeypatch: Any) -> 
 BLURRED = {
     f"{name}{i}": _ticket(i, n, how="vaguely") for i in range(6) for n, name in enumerate("abcd")
 }
-ISSUES = {shown(text): name[1:] for name, text in (BLURRED | _alone(20)).items()}
+ISSUES = {asked_words(text): name[1:] for name, text in (BLURRED | _alone(20)).items()}
 
 
 def test_a_judge_joins_what_likeness_leaves_apart_and_is_asked_once() -> None:
@@ -263,7 +264,9 @@ def test_real_tickets_are_grouped_with_few_wrong_groups(tmp_path: Path) -> None:
         pytest.skip("the weights of all-MiniLM-L6-v2 are not installed")
     rows = [json.loads(line) for line in FIXTURE.read_text(encoding="utf-8").splitlines()]
     texts = {row["id"]: f"{row['subject']}\n{row['text']}" for row in rows}
-    issues = {shown(text): row["issue"] for text, row in zip(texts.values(), rows, strict=True)}
+    issues = {
+        asked_words(text): row["issue"] for text, row in zip(texts.values(), rows, strict=True)
+    }
     truth = np.unique([row["issue"] for row in rows], return_inverse=True)[1]
     model = minilm(threads=2, memory=tmp_path / "checked.json")
     config = replace(example_configuration(), theme_min_texts=200)
