@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from closeloop.engines.databricks import DatabricksEngine
 from closeloop.engines.local import LocalEngine
 from closeloop.engines.spark import SparkEngine
 from closeloop.engines.spark_names import FolderNames
@@ -82,14 +83,34 @@ def test_spark_keeps_texts_out_of_the_log(session, tmp_path):
     assert "secret-word" not in logs
 
 
-def test_what_is_forgotten_is_gone_from_disk(session, tmp_path):
-    engine = SparkEngine(session, FolderNames(tmp_path))
+@pytest.mark.parametrize("kind", [SparkEngine, DatabricksEngine])
+def test_what_is_forgotten_is_gone_from_disk(session, tmp_path, kind):
+    engine = kind(session, FolderNames(tmp_path))
     engine.append(THEME, themes("a", "gone"), transaction=Transaction("t", 1))
     engine.delete(THEME, (("theme_id", "=", "gone"),), transaction=Transaction("t", 2))
     engine.forget(THEME)
     data = list((tmp_path / "silver" / "theme").glob("*.parquet"))
     assert data
     assert not any(b"gone" in p.read_bytes() for p in data)
+    assert "gone" not in engine.read(THEME, version=engine.version(THEME))["theme_id"].to_pylist()
+
+
+def test_on_databricks_no_setting_of_the_session_is_needed_to_forget_or_to_merge(
+    session, tmp_path, monkeypatch
+):
+    """Serverless compute refuses settings: here every one that is made fails the test."""
+    engine = DatabricksEngine(session, FolderNames(tmp_path))
+    monkeypatch.setattr(type(session.conf), "set", lambda *_: pytest.fail("a setting was made"))
+    engine.append(THEME, themes("a", "b"), transaction=Transaction("t", 1))
+    engine.merge(THEME, themes("b", "c"), transaction=Transaction("t", 2))
+    before = engine.version(THEME)
+    engine.forget(THEME)
+    engine.append(THEME, themes("undone"), transaction=Transaction("t", 3))
+    engine.restore(THEME, before)
+    rows = engine.read(THEME, version=engine.version(THEME)).sort_by("theme_id")
+    assert rows.equals(themes("a", "b", "c"))
+    found = engine.sql("SELECT count(*) AS n FROM silver.theme", versions={"silver.theme": before})
+    assert found.to_pylist() == [{"n": 3}]
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import Any
 
-from closeloop.engines.spark import APP_ID, APP_VERSION, UNCHECKED_VACUUM, SparkEngine
+from closeloop.engines.spark import SparkEngine
 from closeloop.engines.spark_names import CatalogNames, quoted
+from closeloop.engines.spark_session import SETTABLE_ON_SERVERLESS
+from closeloop.tables import Table
 
 VOLUMES = PurePosixPath("/Volumes")
-UNSETTABLE = frozenset({APP_ID, APP_VERSION, UNCHECKED_VACUUM})
-"""Settings that serverless compute refuses. A merge needs no transaction to be safe: the same rows
-merged again give the same table, and the ledger undoes a step that did not commit."""
+RETENTION = "delta.deletedFileRetentionDuration"
+"""The property of a table that says how long files live on that no current row needs."""
 
 
 class UnityNames(CatalogNames):
@@ -33,12 +34,37 @@ class UnityNames(CatalogNames):
 
 
 class DatabricksEngine(SparkEngine):
-    """Spark with what serverless compute takes away."""
+    """Spark with what serverless compute takes away: most settings of the session.
+
+    A merge needs no transaction to be safe: the same rows merged again give the same table, and
+    the ledger undoes a step that did not commit. That queries name no files is Unity Catalog's to
+    refuse: it grants paths apart from tables.
+    """
 
     @contextmanager
     def _set(self, values: dict[str, str]) -> Iterator[None]:
-        with super()._set({k: v for k, v in values.items() if k not in UNSETTABLE}):
+        with super()._set({k: v for k, v in values.items() if k in SETTABLE_ON_SERVERLESS}):
             yield
+
+    def forget(self, table: Table) -> None:
+        """Remove from disk what no current row needs.
+
+        The check against short retentions can't be switched off there, so the table itself allows
+        it for as long as that takes: afterwards an undone step finds its files again.
+        """
+        if self.version(table) is None:
+            return
+        name = self._names.identifier(table)
+        with self._told(table, "vacuumed"):
+            self._session.sql(
+                f"ALTER TABLE {name} SET TBLPROPERTIES ('{RETENTION}' = 'interval 0 hours')"
+            )
+            try:
+                self._session.sql(f"VACUUM {name} RETAIN 0 HOURS")
+            finally:
+                self._session.sql(
+                    f"ALTER TABLE {name} UNSET TBLPROPERTIES IF EXISTS ('{RETENTION}')"
+                )
 
 
 def volume(catalog: str, schema: str, name: str, *parts: str) -> str:

@@ -14,7 +14,7 @@ from closeloop.engines.spark_batches import CARRIER, over_carried, packed, unpac
 from closeloop.engines.spark_filters import as_match, filtered
 from closeloop.engines.spark_names import Names, quoted
 from closeloop.engines.spark_session import spark_faults
-from closeloop.engines.spark_sql import run_query, spark_type
+from closeloop.engines.spark_sql import ON_FILES, run_query, spark_type
 from closeloop.engines.storage import plain_columns
 from closeloop.errors import OutsideError, QueryError
 from closeloop.ports import BatchFunction, Condition, Transaction
@@ -130,9 +130,10 @@ class SparkEngine:
         self, query: str, *, versions: dict[str, int | None], parameters: Sequence[Any] = ()
     ) -> pa.Table:
         """Run SQL over the tables at the given versions (by full name)."""
-        return run_query(
-            self._session, query, self._names, versions=versions, parameters=parameters
-        )
+        with self._set({ON_FILES: "false"}):
+            return run_query(
+                self._session, query, self._names, versions=versions, parameters=parameters
+            )
 
     def _frame(
         self, table: Table, version: int, columns: Sequence[str], where: Sequence[Condition]

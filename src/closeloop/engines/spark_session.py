@@ -19,6 +19,9 @@ DELTA_PACKAGES = (
 )
 """What Spark 4.2 needs beyond itself, as Maven names it; a folder of jars takes its place."""
 
+RUNTIME = "DATABRICKS_RUNTIME_VERSION"
+"""Set in the environment of every job and notebook of Databricks."""
+
 ALWAYS = {
     # The same clock and the same SQL on both engines.
     "spark.sql.session.timeZone": "UTC",
@@ -27,6 +30,10 @@ ALWAYS = {
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
 }
 """Set on every session, whoever made it."""
+
+SETTABLE_ON_SERVERLESS = frozenset({"spark.sql.session.timeZone", "spark.sql.ansi.enabled"})
+"""Of the settings that closeloop makes, those that Databricks' serverless compute takes; it refuses
+any that is not on its short list."""
 
 HERE = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -53,7 +60,8 @@ HERE = {
 class SparkPlace:
     """Where Spark is, as closeloop.yaml says: a Connect address, else a master.
 
-    `jars` is a folder with Delta's jars (and Kafka's); without one they come from Maven.
+    `jars` is a folder with Delta's jars (and Kafka's); without one they come from Maven. On
+    Databricks, where a catalog holds the tables, master and jars mean nothing.
     """
 
     remote: str | None = None
@@ -62,6 +70,7 @@ class SparkPlace:
     driver_memory: str = "2g"
     warehouse: Path | None = None
     conf: Mapping[str, str] = field(default_factory=dict)
+    databricks: bool = False
 
 
 def spark_faults() -> tuple[type[Exception], ...]:
@@ -93,7 +102,7 @@ def open_session(place: SparkPlace) -> Any:
     faults: tuple[type[Exception], ...] = (*spark_faults(), RuntimeError, OSError)
     try:
         if session is None:
-            session = _connected(place) if place.remote else _started(place)
+            session = _made(place)
     except faults as error:
         raise OutsideError(
             f"Spark can't be reached: {str(error).strip().partition(chr(10))[0]}",
@@ -102,14 +111,47 @@ def open_session(place: SparkPlace) -> Any:
             else "the jars come from Maven Central; see docs/engines.md on machines without it",
         ) from error
     for name, value in ALWAYS.items():
-        session.conf.set(name, value)
+        if not place.databricks or name in SETTABLE_ON_SERVERLESS:
+            session.conf.set(name, value)
     return session
 
 
-def _connected(place: SparkPlace) -> Any:
+def _made(place: SparkPlace) -> Any:
+    if place.remote:
+        return _connected(place.remote)
+    return _of_databricks() if place.databricks else _started(place)
+
+
+def _of_databricks() -> Any:
+    """Return the job's or notebook's session; elsewhere the one that Databricks Connect makes.
+
+    In a wheel's task the session is there and not yet the active one: only a builder finds it.
+    """
+    try:
+        from databricks.connect import DatabricksSession as Sessions
+    except ImportError:
+        from pyspark.sql import SparkSession as Sessions
+
+        if RUNTIME not in os.environ:
+            raise OutsideError(
+                "spark.catalog names a catalog of Databricks, and this is not Databricks",
+                hint="install databricks-connect in place of pyspark, set spark.remote, or leave "
+                "spark.catalog out",
+            ) from None
+    try:
+        return Sessions.builder.getOrCreate()
+    except Exception as error:
+        # What its configuration lacks is told by errors of many kinds, the bare one among them.
+        raise OutsideError(
+            f"Databricks gives no Spark session: {str(error).strip().partition(chr(10))[0]}",
+            hint="in a job or notebook it is there; elsewhere Databricks Connect wants a profile",
+        ) from error
+
+
+def _connected(remote: str) -> Any:
     from pyspark.sql import SparkSession
 
-    return SparkSession.builder.remote(place.remote).getOrCreate()
+    return SparkSession.builder.remote(remote).getOrCreate()
 
 
 def _started(place: SparkPlace) -> Any:

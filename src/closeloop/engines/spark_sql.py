@@ -31,8 +31,8 @@ def run_query(
 ) -> pa.Table:
     """Return the result of one query over the tables at their versions, and over the gold views.
 
-    The query is put in parentheses, so that only a SELECT can stand there, and may not name files.
-    Raises QueryError with Spark's reason.
+    The query is put in parentheses, so that only a SELECT can stand there. That it may not name
+    files is the caller's to set (ON_FILES). Raises QueryError with Spark's reason.
     """
     word = CALLS_OUT.search(query)
     if word is not None:
@@ -42,8 +42,6 @@ def run_query(
         )
     names.enter(session)
     _define(session, query, names, versions)
-    files_before = session.conf.get(ON_FILES)
-    session.conf.set(ON_FILES, "false")
     try:
         # The query is the caller's own; what it may do is bounded above and by the parentheses.
         whole = f"SELECT * FROM (\n{query}\n)"  # noqa: S608
@@ -53,8 +51,6 @@ def run_query(
             f"the query was refused: {redact(str(error).partition(' JVM stacktrace')[0], keep=600)}",
             hint="'closeloop query --tables' lists tables, views and columns",
         ) from error
-    finally:
-        session.conf.set(ON_FILES, files_before)
 
 
 def _define(session: Any, query: str, names: Names, versions: Mapping[str, int | None]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -49,21 +48,9 @@ def publish(
 def session_here() -> Session:
     """Return the Spark session of this job or notebook.
 
-    Raises OutsideError where pyspark is not installed or no Spark can be reached.
+    Raises OutsideError where pyspark is not installed or this is not Databricks.
     """
-    try:
-        sql = importlib.import_module("pyspark.sql")
-    except ImportError as error:
-        raise OutsideError(
-            "there is no Spark here: pyspark is not installed",
-            hint="run it in a job of the bundle or a notebook on Databricks; 'closeloop databricks "
-            "sql' prints the same statements for a SQL editor",
-        ) from error
-    try:
-        found: Session = sql.SparkSession.builder.getOrCreate()
-    except Exception as error:
-        raise OutsideError(
-            f"Spark can't be reached: {str(error).strip().partition(chr(10))[0]}",
-            hint="run it in a job of the bundle or a notebook on Databricks",
-        ) from error
-    return found
+    from closeloop.engines.spark_session import SparkPlace, open_session
+
+    session: Session = open_session(SparkPlace(databricks=True))
+    return session

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-import pyarrow as pa
-
+from closeloop.engines.spark_sql import spark_type
 from closeloop.stages.views import VIEWS
 from closeloop.tables import TABLES, Table
 
@@ -30,15 +29,6 @@ CLUSTERING: Mapping[str, tuple[str, ...]] = {
     "gold.series": ("product", "hour"),
 }
 """Clustering keys of the tables that grow with the feedback: what the steps ask by (docs/scaling.md)."""
-
-_SIMPLE: Mapping[pa.DataType, str] = {
-    pa.string(): "STRING",
-    pa.int64(): "BIGINT",
-    pa.float64(): "DOUBLE",
-    pa.float32(): "FLOAT",
-    pa.bool_(): "BOOLEAN",
-    pa.binary(): "BINARY",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,23 +82,11 @@ def literal(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def sql_type(type_: pa.DataType) -> str:
-    """Return the SQL name of a column's Arrow type. Raises TypeError for one not in use."""
-    if type_ in _SIMPLE:
-        return _SIMPLE[type_]
-    if pa.types.is_timestamp(type_):
-        return "TIMESTAMP"
-    if pa.types.is_list(type_):
-        return f"ARRAY<{sql_type(type_.value_type)}>"
-    if pa.types.is_struct(type_):
-        return f"STRUCT<{', '.join(f'{quoted(f.name)}: {sql_type(f.type)}' for f in type_)}>"
-    raise TypeError(f"no SQL type is declared for {type_}")
-
-
 def _tables(audience: Audience) -> Iterator[Statement]:
     for table in TABLES:
         columns = ",\n".join(
-            f"  {quoted(c.name)} {sql_type(c.type)}" + (f" COMMENT {literal(c.doc)}" * bool(c.doc))
+            f"  {quoted(c.name)} {spark_type(c.type)}"
+            + (f" COMMENT {literal(c.doc)}" * bool(c.doc))
             for c in table.columns
         )
         keys = CLUSTERING.get(table.full_name, ())

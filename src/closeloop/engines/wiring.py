@@ -39,6 +39,7 @@ class EngineChoice:
             driver_memory=self.driver_memory,
             warehouse=warehouse,
             conf=self.conf,
+            databricks=self.catalog is not None,
         )
 
 

@@ -96,6 +96,13 @@ def test_every_column_has_a_type_on_spark(table):
     assert all(spark_type(column.type) for column in table.columns)
 
 
+def test_types_are_named_through_lists_and_structs():
+    nested = pa.list_(pa.struct([("at", pa.timestamp("us", tz="UTC")), ("n", pa.int64())]))
+    assert spark_type(nested) == "array<struct<`at`: timestamp, `n`: bigint>>"
+    with pytest.raises(TypeError, match="no Spark type"):
+        spark_type(pa.decimal128(10, 2))
+
+
 @pytest.mark.parametrize("text", ["reflect('a')", "`Java_Method`('a')", "IDENTIFIER('x')"])
 def test_what_calls_out_is_seen(text):
     assert CALLS_OUT.search(f"SELECT {text}")

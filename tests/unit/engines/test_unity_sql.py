@@ -20,7 +20,6 @@ from closeloop.engines.unity_sql import (
     filtered_by_product,
     literal,
     quoted,
-    sql_type,
     statements,
 )
 from closeloop.errors import OutsideError
@@ -131,13 +130,6 @@ def test_names_and_texts_can_not_break_out():
     text = "\n".join(s.sql for s in statements(hostile, parts=("filters", "grants")))
     assert "'o\\'hara\\\\' THEN is_account_group_member('g\\'')" in text
     assert "TO `readers``; DROP`" in text
-
-
-def test_types_are_named_through_lists_and_structs():
-    nested = pa.list_(pa.struct([("at", pa.timestamp("us", tz="UTC")), ("n", pa.int64())]))
-    assert sql_type(nested) == "ARRAY<STRUCT<`at`: TIMESTAMP, `n`: BIGINT>>"
-    with pytest.raises(TypeError, match="no SQL type"):
-        sql_type(pa.decimal128(10, 2))
 
 
 class Recorder:
