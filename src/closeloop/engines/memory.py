@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from closeloop.engines.filters import expression, without
+from closeloop.engines.filters import expression, holding, without
 from closeloop.engines.keys import last_of_each_key, without_keys
 from closeloop.errors import IntegrityError
 from closeloop.ports import BatchFunction, Condition, Transaction
@@ -43,15 +43,14 @@ class MemoryEngine:
     ) -> pa.Table:
         """Return the rows of a version (None: a table without rows)."""
         rows = self._at(table, version)
-        condition = expression(where, table)
         if columns is None:
-            return rows if condition is None else rows.filter(condition)
-        if condition is None:
+            return holding(rows, where, table)
+        if not where:
             return rows.select(list(columns))
         # A filter copies every column it is given: only those that are asked for or tested.
         tested = [name for name, _, _ in where if name not in columns]
         needed = rows.select(list(dict.fromkeys([*columns, *tested])))
-        return needed.filter(condition).select(list(columns))
+        return holding(needed, where, table).select(list(columns))
 
     def append(self, table: Table, rows: pa.Table, *, transaction: Transaction) -> int:
         """Add rows; return the new version."""

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_softmax, softmax
 
 SLOPE_TOLERANCE = 1e-5
@@ -110,6 +109,9 @@ def fit_platt(log_odds: Floats, truth: npt.ArrayLike) -> Platt:
 
 def fit_temperature(scores: Floats, classes: Ints) -> float:
     """Return the temperature in [.05, 20] at which softmax(scores / T) has the least log loss."""
+    # Takes a quarter of a second, which most commands have no use for.
+    from scipy.optimize import minimize_scalar
+
     rows = np.arange(len(classes))
 
     def loss(log_t: float) -> float:

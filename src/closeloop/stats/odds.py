@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from math import exp, log, sqrt
 
 import numpy as np
-from scipy.special import bdtrc, gammaln
-from scipy.stats import beta
+from scipy.special import bdtrc, betaincinv, gammaln
 
 from closeloop.stats.baseline import Floats, Ints
 
@@ -99,7 +98,7 @@ def odds_against_share(*, own: int, complaints: int, share: float) -> OddsRatio:
     likelihood = np.exp(
         own * np.log(nodes) + rest * np.log1p(-nodes) - own * log(share) - rest * log(1.0 - share)
     )
-    low, high = (float(beta.ppf(q, own + 0.5, rest + 0.5)) for q in (0.025, 0.975))
+    low, high = (float(betaincinv(own + 0.5, rest + 0.5, q)) for q in (0.025, 0.975))
     odds = exp(-base)
     return OddsRatio(
         ratio=(own + 0.5) / (rest + 0.5) * odds,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-from scipy.stats import beta
+from scipy.special import betainc, betaincinv
 
 from closeloop.domain.outcome import Verdict
 
@@ -35,27 +35,28 @@ def rate_ratio(*, before: int, days_before: float, after: int, days_after: float
     """
     u0 = before / (1.0 + OVERDISPERSION_A_DAY * before / days_before)
     u1 = after / (1.0 + OVERDISPERSION_A_DAY * after / days_after)
-    share = beta(u1 + 0.5, u0 + 0.5)
+    a, b = u1 + 0.5, u0 + 0.5
 
-    def to_ratio(p: float) -> float:
-        return float(p / max(1.0 - p, 1e-12) * days_before / days_after)
+    def quantile(p: float) -> float:
+        share = float(betaincinv(a, b, p))
+        return share / max(1.0 - share, 1e-12) * days_before / days_after
 
-    def to_share(ratio: float) -> float:
+    def below(ratio: float) -> float:
         odds = ratio * days_after / days_before
-        return odds / (1.0 + odds)
+        return float(betainc(a, b, odds / (1.0 + odds)))
 
     verdict = Verdict.NOT_ENOUGH_EVIDENCE
     if after == 0:
         if any(days_after >= days and before >= needed for days, needed in ZERO_NEEDS):
             verdict = Verdict.HELD
-    elif share.cdf(to_share(HELD_BELOW)) >= SURE:
+    elif below(HELD_BELOW) >= SURE:
         verdict = Verdict.HELD
-    elif share.sf(to_share(FAILED_ABOVE)) >= SURE:
+    elif 1.0 - below(FAILED_ABOVE) >= SURE:
         verdict = Verdict.FAILED
     return RateRatio(
-        ratio=to_ratio(float(share.ppf(0.5))),
-        low=to_ratio(float(share.ppf(0.025))),
-        high=to_ratio(float(share.ppf(0.975))),
+        ratio=quantile(0.5),
+        low=quantile(0.025),
+        high=quantile(0.975),
         verdict=verdict,
     )
 

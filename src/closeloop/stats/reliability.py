@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
 from closeloop.stats.intervals import Interval, wilson
 
@@ -60,5 +59,7 @@ def auroc(scores: Floats, truth: Flags) -> float:
     negative = len(truth) - positive
     if not positive or not negative:
         return float("nan")
-    ranks = rankdata(scores)[truth].sum()
+    _, place, times = np.unique(scores, return_inverse=True, return_counts=True)
+    # Equal scores share the mean of their ranks.
+    ranks = (np.cumsum(times) - (times - 1) / 2)[place][truth].sum()
     return float((ranks - positive * (positive + 1) / 2) / (positive * negative))

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from closeloop.stats.evidence import beta_binomial_tail
 
@@ -78,7 +78,7 @@ def concentration(
     if share >= 1.0:
         return None
     tail = beta_binomial_tail(count, total, STRENGTH * share, STRENGTH * (1.0 - share))
-    low = float(beta.ppf(0.025, count + 0.5, total - count + 0.5))
+    low = float(betaincinv(count + 0.5, total - count + 0.5, 0.025))
     if tail * kinds >= SPEAK_P or low < SPEAK_LOW:
         return None
     return Concentration(column, value, count, total, share)
