@@ -30,8 +30,8 @@ import pyarrow.parquet as pq
 
 from closeloop.app import Workspace, initialise
 from closeloop.cli.backtest_run import run_backtest
-from closeloop.cli.output import records
-from closeloop.cli.signals import SIGNALS, blamed, quotations, what
+from closeloop.cli.backtest_signals import signals_of
+from closeloop.cli.signals import blamed, what
 from closeloop.connectors.changes.change_rows import import_changes
 from closeloop.connectors.changes.reading import ImportRequest
 from closeloop.connectors.intake.request import IntakeRequest
@@ -91,8 +91,8 @@ def _replay(app: str, reviews: pa.Table, releases: pa.Table, work: Path, every: 
     )
     summary = run_backtest(workspace, plan, products=[], name="history")
     tested = Workspace(folder, progress=SilentProgress(), backtest="history")
-    found = records(tested.query(SIGNALS + " WHERE NOT s.historic ORDER BY s.detected_at"))
-    rows = [_told(tested, row) for row in found if row["would_ticket"]]
+    found = signals_of(tested, quotations=KEPT_TEXTS)
+    rows = [_told(row) for row in found if row["would_ticket"]]
     told = {"app": app, "signals": len(found), "tickets": rows, **summary}
     result.write_text(json.dumps(told, default=str, indent=1), "utf-8")
     print(f"{app}: {summary['passes']} looks in {summary['seconds']:.0f} s", flush=True)
@@ -114,11 +114,8 @@ def _workspace(folder: Path, reviews: pa.Table, releases: pa.Table, *, vectors: 
     return workspace
 
 
-def _told(tested: Workspace, row: Row) -> Row:
-    """Return what a reader needs of a signal, with the newest of its customers' masked words."""
-    words = quotations(
-        tested, row["feedback_ids"] or [], order_by="event_time DESC", limit=KEPT_TEXTS
-    )
+def _told(row: Row) -> Row:
+    """Return what a reader needs of a signal, with its customers' longest masked words."""
     return {
         "signal_id": row["signal_id"],
         "raised": row["detected_at"].isoformat(),
@@ -128,8 +125,10 @@ def _told(tested: Workspace, row: Row) -> Row:
         "count": row["count"],
         "expected": round(row["baseline"], 1),
         "severity": row["severity"],
+        "trust": row["trust"],
+        "child": row["parent_id"] is not None,
         "blamed": blamed(row),
-        "texts": [(q["rating"], q["version"], q["text"]) for q in words],
+        "texts": [(q["rating"], q["version"], q["text"]) for q in row["quotations"]],
     }
 
 
@@ -146,17 +145,10 @@ def _print_months(results: list[Row]) -> None:
     read = _readings()
     print(f"{'app':40} {'months':>6} {'signals':>7} {'would-be tickets':>16} {'a month':>8}")
     for result in results:
-        months, tickets = _months(result), len(result["tickets"])
-        print(
-            f"{result['app']:40} {months:6.1f} {result['signals']:7} {tickets:16} "
-            f"{tickets / months:8.2f}"
-        )
+        _print_line(result["app"], _months(result), result["signals"], len(result["tickets"]))
     months = sum(map(_months, results))
     tickets = [(r["app"], t) for r in results for t in r["tickets"]]
-    print(
-        f"{'all':40} {months:6.1f} {sum(r['signals'] for r in results):7} {len(tickets):16} "
-        f"{len(tickets) / months:8.2f}"
-    )
+    _print_line("all", months, sum(r["signals"] for r in results), len(tickets))
     by_month = Counter((app, t["raised"][:7]) for app, t in tickets)
     print(
         f"app-months with more than one: {sum(n > 1 for n in by_month.values())}, by app and month:"
@@ -170,6 +162,10 @@ def _print_months(results: list[Row]) -> None:
         + ", ".join(f"{n} {v}" for v, n in verdicts.most_common())
         + f"; read of earlier versions: {len(read) - sum(verdicts.values())}"
     )
+
+
+def _print_line(app: str, months: float, signals: int, tickets: int) -> None:
+    print(f"{app:40} {months:6.1f} {signals:7} {tickets:16} {tickets / months:8.2f}")
 
 
 def _readings() -> dict[str, Row]:

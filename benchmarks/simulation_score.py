@@ -171,6 +171,7 @@ def _told(seen: Seen, watch: Watch) -> Row:
         "baseline": round(row["baseline"], 1),
         "severity": row["severity"],
         "fdr_pass": bool(row["fdr_pass"]),
+        "trust": None if row["trust"] is None else round(row["trust"], 2),
         "would_ticket": seen.would_ticket_at is not None,
         "child": bool(row["parent_id"]),
         "cause": watch.cause(row),

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -376,6 +377,17 @@ class OwnersSettings(_Strict):
     rules: tuple[OwnerSettings, ...] = ()
 
 
+SEGMENT_COLUMNS = ("region", "sku", "fulfilment_centre", "customer_tier", "platform", "version")
+"""Columns of feedback in which a signal's complaints may concentrate."""
+
+
+def _segment(value: str) -> str:
+    column, equals, name = (part.strip() for part in value.partition("="))
+    if column not in SEGMENT_COLUMNS or (equals and not name):
+        raise ValueError(f"write column=value, the column one of {', '.join(SEGMENT_COLUMNS)}")
+    return f"{column}={name}" if equals else column
+
+
 class RuleSettings(_Strict):
     """One rule of policy.yaml."""
 
@@ -391,6 +403,16 @@ class RuleSettings(_Strict):
     products: tuple[str, ...] = ()
     require_fdr: bool = False
     min_reviews_a_side: int | None = Field(None, ge=1)
+    tiers: tuple[str, ...] = ()
+    min_tier_authors: int | None = Field(None, ge=1)
+    min_revenue: float | None = Field(None, gt=0)
+    segments: tuple[Annotated[str, AfterValidator(_segment)], ...] = ()
+
+    @model_validator(mode="after")
+    def _tiers_are_named(self) -> RuleSettings:
+        if self.min_tier_authors is not None and not self.tiers:
+            raise ValueError("min_tier_authors counts authors of tiers; name them in 'tiers'")
+        return self
 
 
 class WeightSettings(_Strict):
@@ -423,6 +445,7 @@ class PolicySettings(_Strict):
     fdr: float = Field(0.1, gt=0, lt=1)
     labels_for_autonomy: int = Field(100, ge=1)
     precision_for_autonomy: float = Field(0.85, ge=0, le=1)
+    min_trust: float = Field(0.5, ge=0, le=1)
     snooze: Duration = timedelta(days=7)
     sla_hours: dict[Severity, int] = Field(
         default_factory=lambda: {
@@ -541,6 +564,7 @@ def _policy(policy: PolicySettings, version: str) -> Policy:
         fdr=policy.fdr,
         labels_for_autonomy=policy.labels_for_autonomy,
         precision_for_autonomy=policy.precision_for_autonomy,
+        min_trust=policy.min_trust,
         snooze=policy.snooze,
         weights=SeverityWeights(
             **policy.weights.model_dump() | {"tiers": tuple(sorted(policy.weights.tiers.items()))}

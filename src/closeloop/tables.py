@@ -441,6 +441,8 @@ SEVERITY_TERM = pa.struct(
     [("name", TEXT), ("value", REAL), ("weight", REAL), ("points", REAL), ("reason", TEXT)]
 )
 
+TIER_AUTHORS = pa.struct([("tier", TEXT), ("authors", INT)])
+
 SIGNAL_FEEDBACK = _c("feedback_ids", TEXTS, "the complaints it rests on")
 
 SIGNAL = Table(
@@ -458,6 +460,9 @@ SIGNAL = Table(
         _c("category", TEXT, ""),
         _c("version", TEXT, "of a release signal"),
         _c("segment", TEXT, "'region=IN: 91%' where complaints concentrate"),
+        _c("segments", TEXTS, "the same as 'region=IN' only, for rules"),
+        _c("order_value", REAL, "what the orders that its complaints name are worth together"),
+        _c("tiers", pa.list_(TIER_AUTHORS), "authors of each customer tier that is known"),
         _c("parent_id", TEXT, "signal of the same problem or cause that was first"),
         _c("state", TEXT, "growing, lasting, calming, over, resumed; null while not known"),
         _c("state_since", TIME, "pass at which it came into that state"),

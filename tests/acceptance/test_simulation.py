@@ -46,10 +46,6 @@ def test_a_bad_flag_is_found(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.model
-@pytest.mark.xfail(
-    strict=True,
-    reason="a boycott's signal grows into one would-be ticket: no rule bounds the authors' trust yet",
-)
 def test_a_boycott_is_no_ticket(tmp_path: Path) -> None:
     run, _ = ran(tmp_path, "review-bombing")
     assert run["problems"] == []

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,13 @@ import click
 from closeloop.app import Workspace
 from closeloop.cli.backtest_report import write_report
 from closeloop.cli.backtest_run import default_name, run_backtest
-from closeloop.cli.output import local_time, print_json, print_table, records, safe, shorten
+from closeloop.cli.backtest_signals import signals_of
+from closeloop.cli.output import local_time, print_json, print_table, safe, shorten
 from closeloop.cli.session import open_workspace
-from closeloop.cli.signals import SIGNALS, blamed, quotations, what
+from closeloop.cli.signals import blamed, what
 from closeloop.cli.times import parse_time
 from closeloop.errors import UsageError
 from closeloop.settings import duration
-
-QUOTATIONS = 3
 
 
 @click.command()
@@ -79,29 +79,21 @@ def tell(
 ) -> None:
     """Print what a backtest found, and write the report where one is asked for."""
     tested = Workspace(workspace.folder, progress=workspace.progress, backtest=name)
-    rows = records(tested.query(SIGNALS + " WHERE NOT s.historic ORDER BY s.detected_at, s.kind"))
-    for row in rows:
-        row["quotations"] = quotations(
-            tested,
-            row["feedback_ids"] or [],
-            order_by="length(text) DESC, feedback_id",
-            limit=QUOTATIONS,
-        )
-        row["candidates"] = records(
-            tested.query(
-                "SELECT kind, name, posterior, effect, effect_low, effect_high, exposed, "
-                "unexposed, blamed, reasons FROM gold.attribution WHERE signal_id = ? "
-                "ORDER BY posterior DESC",
-                parameters=[row["signal_id"]],
-            )
-        )
-        row["reasons"], row["decided_at"] = _decided(tested, row)
+    rows = signals_of(tested)
     if report is not None:
         write_report(tested, report, summary=summary, rows=rows)
     if as_json:
         print_json({"backtest": summary, "signals": rows})
         return
-    zone = workspace.settings.timezone
+    _tell_all(rows, summary, zone=workspace.settings.timezone)
+    if report is not None:
+        click.echo(f"\nthe report: {report}")
+    click.echo(
+        f"\nlook closer: closeloop signals --backtest={name}, or closeloop query --backtest …"
+    )
+
+
+def _tell_all(rows: Sequence[dict[str, Any]], summary: dict[str, Any], *, zone: str) -> None:
     tickets = sum(bool(r["would_ticket"]) for r in rows)
     click.echo(
         f"{summary['rows']:,} pieces of feedback, {summary['passes']:,} looks in "
@@ -126,11 +118,6 @@ def tell(
     )
     for row in rows:
         _tell_signal(row, zone)
-    if report is not None:
-        click.echo(f"\nthe report: {report}")
-    click.echo(
-        f"\nlook closer: closeloop signals --backtest={name}, or closeloop query --backtest …"
-    )
 
 
 def _tell_signal(row: Any, zone: str) -> None:
@@ -147,15 +134,3 @@ def _tell_signal(row: Any, zone: str) -> None:
         click.echo(f"  {safe(reason)}")
     for quote in row["quotations"]:
         click.echo(f'  "{shorten(quote["text"], 140)}" ({quote["feedback_id"][:10]})')
-
-
-def _decided(tested: Workspace, row: Any) -> tuple[list[str], datetime | None]:
-    """Return why and when a signal was decided last."""
-    found = records(
-        tested.query(
-            "SELECT reasons, decided_at FROM gold.decision WHERE signal_id = ? "
-            "ORDER BY decided_at DESC LIMIT 1",
-            parameters=[row["signal_id"]],
-        )
-    )
-    return (list(found[0]["reasons"] or []), found[0]["decided_at"]) if found else ([], None)

@@ -84,6 +84,8 @@ def judge(signal: Signal, policy: Policy, *, circumstances: Circumstances) -> Ju
     if circumstances.no_case is not None:
         return Judgement(Action.SUPPRESS, False, NOTHING_TO_ACT_ON, (circumstances.no_case,))
     would_ticket = False
+    odd = _distrust(signal, policy)
+    may_open = circumstances.possible_pii is None and odd is None
     against: list[str] = []
     for rule in policy.rules:
         if not _concerns(rule, signal):
@@ -95,14 +97,16 @@ def judge(signal: Signal, policy: Policy, *, circumstances: Circumstances) -> Ju
             judgement = _gated(rule, held, signal=signal, policy=policy, about=circumstances)
             return Judgement(
                 judgement.action,
-                judgement.would_ticket or (would_ticket and circumstances.possible_pii is None),
+                judgement.would_ticket or (would_ticket and may_open),
                 judgement.rule,
                 (*judgement.reasons, *against),
             )
         if rule.action is Action.TICKET:
             would_ticket = would_ticket or all(c.awaits_labels for c in failed)
             against += [f"no ticket by '{rule.name}': {c.reason}" for c in failed]
-    return Judgement(Action.DIGEST, would_ticket, NO_RULE, tuple(against))
+            if odd is not None and all(c.awaits_labels for c in failed):
+                against.append(f"no ticket by '{rule.name}': {odd}")
+    return Judgement(Action.DIGEST, would_ticket and may_open, NO_RULE, tuple(against))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +148,15 @@ def _concerns(rule: Rule, signal: Signal) -> bool:
         (not rule.kinds or signal.kind.value in rule.kinds)
         and (not rule.products or signal.product in rule.products)
         and (not rule.categories or signal.category in rule.categories)
+        and (not rule.segments or any(_lies_in(one, signal) for one in rule.segments))
     )
+
+
+def _lies_in(segment: str, signal: Signal) -> bool:
+    """Say whether a signal concentrates in "column=value", or in some value of "column"."""
+    if "=" in segment:
+        return segment.casefold() in (one.casefold() for one in signal.segments)
+    return any(one.startswith(f"{segment}=") for one in signal.segments)
 
 
 def _gated(
@@ -161,10 +173,21 @@ def _gated(
         return Judgement(Action.REVIEW, False, rule.name, (reason, *held))
     if rule.action is not Action.TICKET:
         return Judgement(rule.action, False, rule.name, held)
+    odd = _distrust(signal, policy)
+    if odd is not None:
+        return Judgement(Action.REVIEW, False, rule.name, (odd, *held))
     missing = _missing_autonomy(signal, policy, standing=about.standing)
     if missing is not None:
         return Judgement(Action.REVIEW, True, rule.name, (missing, *held))
     return Judgement(Action.TICKET, True, rule.name, held)
+
+
+def _distrust(signal: Signal, policy: Policy) -> str | None:
+    """Say why a signal is trusted too little to open a ticket; None where it is not."""
+    if signal.trust >= policy.min_trust:
+        return None
+    why = "; ".join(signal.oddities) or "campaigns and repeats"
+    return f"trust {figure(signal.trust)} ({why}); a ticket needs {figure(policy.min_trust)}"
 
 
 def _missing_autonomy(signal: Signal, policy: Policy, *, standing: Standing) -> str | None:
@@ -252,6 +275,24 @@ def _authors(rule: Rule, signal: Signal) -> _Check | None:
     return _Check(signal.authors >= needed, f"{signal.authors} authors; needs {needed}")
 
 
+def _tiers(rule: Rule, signal: Signal) -> _Check | None:
+    if not rule.tiers:
+        return None
+    wanted = {tier.casefold() for tier in rule.tiers}
+    authors = sum(number for tier, number in signal.tiers if tier.casefold() in wanted)
+    needed = rule.min_tier_authors or 1
+    named = " or ".join(rule.tiers)
+    return _Check(authors >= needed, f"{authors} authors of tier {named}; needs {needed}")
+
+
+def _revenue(rule: Rule, signal: Signal) -> _Check | None:
+    needed = rule.min_revenue
+    if needed is None:
+        return None
+    worth = f"orders worth {figure(signal.order_value)} are named"
+    return _Check(signal.order_value >= needed, f"{worth}; needs {figure(needed)}")
+
+
 def _sides(rule: Rule, signal: Signal) -> _Check | None:
     needed = rule.min_reviews_a_side
     if needed is None:
@@ -270,6 +311,8 @@ _BOUNDS: tuple[Callable[[Rule, Signal], _Check | None], ...] = (
     _floor,
     _count,
     _authors,
+    _tiers,
+    _revenue,
     _sides,
 )
 

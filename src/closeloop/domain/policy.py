@@ -57,7 +57,11 @@ class SeverityWeights:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One typed rule: every stated bound must hold; the first rule that holds names the action."""
+    """One typed rule: every stated bound must hold; the first rule that holds names the action.
+
+    `tiers` asks for `min_tier_authors` (one, where that is not stated) authors of these tiers
+    together; `segments` are "column=value", or a column for any of its values.
+    """
 
     name: str
     action: Action
@@ -71,6 +75,10 @@ class Rule:
     products: tuple[str, ...] = ()
     require_fdr: bool = False
     min_reviews_a_side: int | None = None
+    tiers: tuple[str, ...] = ()
+    min_tier_authors: int | None = None
+    min_revenue: float | None = None
+    segments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +87,8 @@ class Policy:
 
     `false_alarms_per_month` (B) and `fdr` (q) set the detector's thresholds; `labels_for_autonomy`
     is how many reviewed labels a category needs before its tickets open without a person, and
-    `precision_for_autonomy` the share of them that must have been right.
+    `precision_for_autonomy` the share of them that must have been right. Below `min_trust` a signal
+    opens no ticket by any rule: a person looks.
     """
 
     rules: tuple[Rule, ...]
@@ -88,6 +97,7 @@ class Policy:
     fdr: float = 0.1
     labels_for_autonomy: int = 100
     precision_for_autonomy: float = 0.85
+    min_trust: float = 0.5
     snooze: timedelta = timedelta(days=7)
     weights: SeverityWeights = field(default_factory=SeverityWeights)
     sla_hours: tuple[tuple[Severity, int], ...] = (

@@ -9,8 +9,16 @@ from dataclasses import dataclass
 from closeloop.domain.policy import Action, Policy, Rule
 from closeloop.domain.signal import Severity, SignalKind
 
-MINIMA = ("min_confidence", "min_ratio_6h", "min_count", "min_authors", "min_reviews_a_side")
-NAMED = ("severities", "categories", "kinds", "products")
+MINIMA = (
+    "min_confidence",
+    "min_ratio_6h",
+    "min_count",
+    "min_authors",
+    "min_reviews_a_side",
+    "min_tier_authors",
+    "min_revenue",
+)
+NAMED = ("severities", "categories", "kinds", "products", "tiers", "segments")
 ACTED_ON = (Action.TICKET, Action.REVIEW)
 
 
@@ -47,6 +55,7 @@ def _findings(policy: Policy) -> Iterator[Finding]:
                 "move it up, or take it out",
             )
         yield from _of_ticket(place, rule)
+        yield from _of_tiers(place, rule, policy)
     weights = policy.weights
     if not weights.p1 > weights.p2 > weights.p3:
         yield Finding(
@@ -87,6 +96,17 @@ def _of_ticket(place: int, rule: Rule) -> Iterator[Finding]:
         )
 
 
+def _of_tiers(place: int, rule: Rule, policy: Policy) -> Iterator[Finding]:
+    known = {tier.casefold() for tier, _ in policy.weights.tiers}
+    for tier in rule.tiers:
+        if tier.casefold() not in known:
+            yield Finding(
+                place,
+                f"'{rule.name}' asks for the tier '{tier}', which weighs nothing in weights.tiers",
+                f"write it as your feedback does, or add it there: {', '.join(sorted(known))}",
+            )
+
+
 def _shadow(earlier: Sequence[Rule], rule: Rule) -> str | None:
     """Return the name of a rule that holds wherever this one would, None where none does."""
     return next((one.name for one in earlier if _implied(one, by=rule)), None)
@@ -96,7 +116,7 @@ def _implied(one: Rule, *, by: Rule) -> bool:
     """Say whether a rule holds for every signal for which the other does."""
     for name in NAMED:
         wide, narrow = getattr(one, name), getattr(by, name)
-        if wide and not (narrow and set(narrow) <= set(wide)):
+        if wide and not (narrow and all(_among(n, wide) for n in narrow)):
             return False
     for name in MINIMA:
         low, high = getattr(one, name), getattr(by, name)
@@ -105,8 +125,14 @@ def _implied(one: Rule, *, by: Rule) -> bool:
     return by.require_fdr or not one.require_fdr
 
 
+def _among(one: str, wide: Sequence[str]) -> bool:
+    """Say whether a name is one of these: "region=DE" is one of "region", whatever the case."""
+    known = {w.casefold() for w in wide}
+    return one.casefold() in known or one.partition("=")[0].casefold() in known
+
+
 def _takes_all(rule: Rule, severity: Severity) -> bool:
     """Say whether a rule holds for every signal of a severity."""
     bare = all(getattr(rule, name) is None for name in MINIMA) and not rule.require_fdr
-    named = rule.categories or rule.kinds or rule.products
+    named = any(getattr(rule, name) for name in NAMED if name != "severities")
     return bare and not named and (not rule.severities or severity in rule.severities)

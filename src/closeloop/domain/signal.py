@@ -54,6 +54,11 @@ class Signal:
     is what it had to reach; `family_size` the number of series tested beside it. `count` and
     `baseline` cover [window_start, window_end); `count_6h` and `baseline_6h` the last six hours,
     which the policy's floor is about. `historic` marks a signal of backfilled rows: never acted on.
+
+    `trust` (0..1) is how far the complaints speak for themselves and of the product, `oddities` say
+    in words what lowers it. `order_value` is what the orders that complaints name are worth together,
+    in the shop's currency; `tiers` are the authors of each customer tier that is known; `segments`
+    the "column=value" in which the complaints concentrate.
     """
 
     signal_id: str
@@ -86,6 +91,11 @@ class Signal:
     historic: bool = False
     reviews_exposed: int | None = None
     reviews_unexposed: int | None = None
+    trust: float = 1.0
+    oddities: tuple[str, ...] = ()
+    order_value: float = 0.0
+    tiers: tuple[tuple[str, int], ...] = ()
+    segments: tuple[str, ...] = ()
 
     @property
     def ratio(self) -> float:

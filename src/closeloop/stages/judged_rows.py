@@ -22,6 +22,7 @@ def judged_row(
         "kind": signal.kind.value,
         "severity": signal.severity.value,
         "severity_terms": terms,
+        "tiers": [{"tier": tier, "authors": authors} for tier, authors in signal.tiers],
         "ratio": signal.ratio,
         "judged_at": at,
         "no_case": about.no_case,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -20,9 +20,9 @@ from closeloop.domain.severity import (
 )
 from closeloop.domain.signal import SignalKind
 from closeloop.ports import StepContext
-from closeloop.stages.product_view import CELL_COLUMNS, ProductView, hour_of
+from closeloop.stages.product_view import CELL_COLUMNS, Cell, ProductView, hour_of
 from closeloop.stats.baseline import Ints
-from closeloop.stats.segments import concentration
+from closeloop.stats.segments import Concentration, concentration
 
 SEGMENTS = (*CELL_COLUMNS, "version")
 USUAL_DAYS = 90
@@ -38,11 +38,16 @@ def judged(
     ids = pa.array(row["feedback_ids"] or [], pa.string())
     inside = np.flatnonzero(np.asarray(pc.is_in(view.rows.column("feedback_id"), value_set=ids)))
     weights = context.config.policy.weights
-    terms = severity_terms(_facts(context, view, row, inside, cause=cause), weights)
+    facts = _facts(context, view, row, inside, cause=cause)
+    terms = severity_terms(facts, weights)
+    concentrated = _concentrations(view, row, inside)
     return {
         "severity": severity_of(terms, weights).value,
         "severity_terms": [asdict(t) | {"points": t.points} for t in terms],
-        "segment": segment_said(view, row, inside),
+        "segment": "; ".join(map(str, concentrated)) or None,
+        "segments": _segments(row, concentrated),
+        "order_value": facts.order_value,
+        "tiers": [{"tier": tier, "authors": authors} for tier, authors in facts.tiers],
     }
 
 
@@ -89,8 +94,17 @@ def _tiers(view: ProductView, chosen: pa.Array) -> tuple[tuple[str, int], ...]:
     return tuple(sorted(Counter(tier for tier, _ in distinct).items()))
 
 
-def segment_said(view: ProductView, row: Mapping[str, Any], inside: Ints) -> str | None:
-    """Say where the complaints `inside` (rows) concentrate, against the 90 days before.
+def _segments(row: Mapping[str, Any], concentrated: Sequence[Concentration]) -> list[str]:
+    """Return the "column=value" of where complaints concentrate; a cell's own comes first."""
+    found = [f"{one.column}={one.value}" for one in concentrated]
+    if row["kind"] == SignalKind.SEGMENT:
+        cell = Cell.of(row["series_id"])
+        found.insert(0, f"{cell.column}={cell.value}")
+    return list(dict.fromkeys(found))
+
+
+def _concentrations(view: ProductView, row: Mapping[str, Any], inside: Ints) -> list[Concentration]:
+    """Return where the complaints `inside` (rows) concentrate, against the 90 days before.
 
     Versions replace each other, so theirs are compared with the other feedback of the same time.
     """
@@ -110,5 +124,5 @@ def segment_said(view: ProductView, row: Mapping[str, Any], inside: Ints) -> str
             values.take(pa.array(usual)).to_pylist(),
         )
         if found is not None:
-            said.append(str(found))
-    return "; ".join(said) or None
+            said.append(found)
+    return said

@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 
 from closeloop.domain.signal import SignalKind
 from closeloop.ports import StepContext
-from closeloop.stages.product_view import ProductView, hour_of, time_of
+from closeloop.stages.product_view import Cell, ProductView, hour_of, time_of
+from closeloop.stages.subject import beside
 from closeloop.stages.theme_audit import theme_shares
 from closeloop.stages.voices import oddities, voices_of
 from closeloop.stages.watch import RaisedRelease
@@ -193,8 +194,7 @@ class SignalBook:
             "product": self._view.product,
             "ratio": fresh["count"] / max(fresh["baseline"], 0.5),
             "authors": self._authors(inside),
-            "trust": float(self._view.weight[inside].mean()) if len(inside) else None,
-            "oddities": oddities(self._voices, inside),
+            **self._trust(fresh, inside),
             "feedback_ids": self._view.ids(inside[-MAX_IDS:]),
             "confidence": self._confidence(fresh["kind"], inside),
             "historic": historic,
@@ -229,6 +229,30 @@ class SignalBook:
     def _authors(self, inside: Ints) -> int:
         keys = self._view.rows.column("author_key").take(pa.array(inside))
         return int(pc.count_distinct(keys, mode="only_valid").as_py()) + int(keys.null_count)
+
+    def _trust(self, fresh: Row, inside: Ints) -> Row:
+        """Return how far the complaints count, and what is odd about them in words.
+
+        The mean weight of their voices, times the part of the burst that is about the signal's
+        subject: a theme's texts are alike and a version's stars have no subject, so that part is
+        taken for categories and their cells only.
+        """
+        said = oddities(self._voices, inside)
+        if len(inside) == 0:
+            return {"trust": None, "oddities": said}
+        trust = float(self._view.weight[inside].mean())
+        if fresh["kind"] in (SignalKind.CATEGORY, SignalKind.SEGMENT):
+            cell = Cell.of(fresh["series_id"]) if fresh["kind"] == SignalKind.SEGMENT else None
+            rest = beside(
+                self._view,
+                start=hour_of(fresh["window_start"]),
+                end=hour_of(fresh["window_end"]),
+                inside=self._view.coded(cell.column).equal(cell.value) if cell else None,
+            )
+            own = len(inside) - fresh["baseline"]
+            trust *= rest.share(own)
+            said += [words for words in (rest.said(own),) if words]
+        return {"trust": trust, "oddities": said}
 
     def _category(self, inside: Ints) -> str | None:
         """Return the complaint category that most of the complaints have."""

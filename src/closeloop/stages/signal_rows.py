@@ -46,6 +46,11 @@ def signal_of(row: Mapping[str, Any]) -> Signal:
         historic=bool(row["historic"]),
         reviews_exposed=row["reviews_exposed"],
         reviews_unexposed=row["reviews_unexposed"],
+        trust=1.0 if row["trust"] is None else row["trust"],
+        oddities=tuple(row["oddities"] or ()),
+        order_value=row["order_value"] or 0.0,
+        tiers=tuple((t["tier"], t["authors"]) for t in row["tiers"] or ()),
+        segments=tuple(row["segments"] or ()),
     )
 
 

@@ -58,6 +58,26 @@ def test_an_unknown_bound_gets_a_hint(folder: Path) -> None:
     assert "did you mean 'min_authors'" in str(refused(folder, "policy", "check", str(path)))
 
 
+@pytest.mark.parametrize(
+    ("bound", "place", "reason"),
+    [
+        ("segments: [regoin=DE]", "rules.0.segments.0", "the column one of region, sku"),
+        ("min_revenue: -5", "rules.0.min_revenue", "greater than 0"),
+        ("min_tier_authors: 2", "rules.0", "name them in 'tiers'"),
+    ],
+)
+def test_a_bound_that_says_nothing_is_refused_with_its_line(
+    folder: Path, bound: str, place: str, reason: str
+) -> None:
+    path = write_policy(folder, change=("    min_authors: 3", f"    min_authors: 3\n    {bound}"))
+    lines = path.read_text().splitlines()
+    of_rule = place == "rules.0"
+    line = 1 + lines.index("  - name: clear and severe" if of_rule else f"    {bound}")
+    error = str(refused(folder, "policy", "check", str(path)))
+    assert f"changed.yaml:{line}: {place}: " in error
+    assert reason in error
+
+
 def test_an_unknown_category_is_refused_with_its_line(folder: Path) -> None:
     path = write_policy(
         folder, change=("    kinds: [release]", "    categories: [paymnt failure]\n    kinds: [release]")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from closeloop.domain.autonomy import Standing
-from closeloop.domain.judgement import Circumstances, decision_id, figure, judge
+from closeloop.domain.judgement import Circumstances, Judgement, decision_id, figure, judge
 from closeloop.domain.policy import Action, Policy, Rule
 from closeloop.domain.signal import Severity, Signal
 from closeloop.stages.signal_rows import signal_of
@@ -160,6 +160,68 @@ def test_rules_about_other_products_categories_or_kinds_are_passed_over() -> Non
         )
         assert judgement.rule == "rest"
         assert judgement.reasons == ()
+
+
+@pytest.mark.parametrize(
+    ("bound", "figures", "reason"),
+    [
+        (
+            {"tiers": ("vip", "Enterprise"), "min_tier_authors": 3},
+            {"tiers": [{"tier": "enterprise", "authors": 2}, {"tier": "VIP", "authors": 1}]},
+            "3 authors of tier vip or Enterprise; needs 3",
+        ),
+        ({"tiers": ("vip",)}, {"tiers": [{"tier": "vip", "authors": 1}]}, "1 authors of tier vip"),
+        ({"min_revenue": 500.0}, {"order_value": 500.0}, "orders worth 500 are named; needs 500"),
+    ],
+)
+def test_customers_and_orders_are_bounds(
+    bound: dict[str, object], figures: dict[str, object], reason: str
+) -> None:
+    rules = (Rule("dear", Action.REVIEW, **bound), Rule("rest", Action.DIGEST))  # type: ignore[arg-type]
+
+    def judged(**changes: object) -> Judgement:
+        return judge(
+            signal(**changes),
+            Policy(rules=rules, version="1"),
+            circumstances=Circumstances(standing=EARNED),
+        )
+
+    assert judged(**figures).rule == "dear"
+    assert reason in judged(**figures).reasons[0]
+    less = {"order_value": 499.0, "tiers": [{"tier": "free", "authors": 40}]}
+    assert judged(**less).rule == "rest"
+
+
+@pytest.mark.parametrize(
+    ("about", "inside"),
+    [("region=in", True), ("region", True), ("region=I", False), ("sku", False)],
+)
+def test_a_rule_about_a_segment_passes_other_signals_by(about: str, *, inside: bool) -> None:
+    rules = (Rule("there", Action.REVIEW, segments=(about,)), Rule("rest", Action.DIGEST))
+    judgement = judge(
+        signal(segments=["region=IN"]),
+        Policy(rules=rules, version="1"),
+        circumstances=Circumstances(standing=EARNED),
+    )
+    assert judgement.rule == ("there" if inside else "rest")
+
+
+def test_a_signal_that_is_trusted_too_little_goes_to_a_person_who_reads_why() -> None:
+    odd = signal(trust=0.49, oddities=["90 of 100 are of no category"])
+    for standing in (EARNED, NEW):
+        judgement = judge(odd, example_policy(), circumstances=Circumstances(standing=standing))
+        assert (judgement.action, judgement.would_ticket) == (Action.REVIEW, False)
+        assert judgement.reasons[0] == (
+            "trust 0.49 (90 of 100 are of no category); a ticket needs 0.50"
+        )
+    assert action(signal(trust=0.5)) is Action.TICKET
+
+
+def test_a_signal_that_is_trusted_too_little_is_no_would_be_ticket_either() -> None:
+    raw = signal(trust=0.1, confidence_calibrated=False)
+    judgement = judge(raw, example_policy(), circumstances=Circumstances(standing=EARNED))
+    assert (judgement.action, judgement.would_ticket) == (Action.REVIEW, False)
+    assert any("trust 0.10" in reason for reason in judgement.reasons)
 
 
 def test_where_no_rule_holds_the_digest_has_it() -> None:

@@ -47,6 +47,13 @@ def test_the_default_policy_has_nothing_to_object_to(tmp_path: Path) -> None:
             "can never hold",
         ),
         ((Rule("few", Action.REVIEW, severities=(P1,), min_count=5),), "P1 signal can end"),
+        ((Rule("here", Action.REVIEW, segments=("region",)),), "P1 signal can end"),
+        (
+            (ALL_TO_PEOPLE, Rule("in", Action.DIGEST, segments=("region",)),
+             Rule("de", Action.SUPPRESS, segments=("region=DE",))),
+            "'de' is never reached",
+        ),
+        ((ALL_TO_PEOPLE, Rule("t", Action.DIGEST, tiers=("vipp",))), "the tier 'vipp'"),
     ],
 )  # fmt: skip
 def test_what_can_t_be_meant_is_named(rules: tuple[Rule, ...], expected: str) -> None:
@@ -62,6 +69,10 @@ bounds = st.fixed_dictionaries(
         "severities": st.sampled_from([(), (P1,), (P1, P2), (P2, P3)]),
         "categories": st.sampled_from([(), ("payment failure",), ("broken UI", "payment failure")]),
         "min_count": st.sampled_from([None, 3, 14, 50]),
+        "segments": st.sampled_from([(), ("region",), ("region=IN",), ("region=in", "sku")]),
+        "tiers": st.sampled_from([(), ("vip",), ("vip", "pro")]),
+        "min_tier_authors": st.sampled_from([None, 1, 3]),
+        "min_revenue": st.sampled_from([None, 10.0, 90.0]),
         "min_confidence": st.sampled_from([None, 0.5, 0.95]),
         "require_fdr": st.booleans(),
     }
@@ -78,7 +89,16 @@ def test_a_rule_that_is_called_unreachable_never_decides(
         for n, one in enumerate(given_bounds)
     )
     unreached = {f.rule for f in findings(Policy(rules, "v")) if "never reached" in f.problem}
-    signal = signal_of(signal_row(severity=severity.value, fdr_pass=fdr, count=count))
+    signal = signal_of(
+        signal_row(
+            severity=severity.value,
+            fdr_pass=fdr,
+            count=count,
+            segments=["region=IN"],
+            tiers=[{"tier": "vip", "authors": 2}],
+            order_value=50.0,
+        )
+    )
     standing = Standing("shop-app", "payment failure", labels=0, right=0, earned=False)
     judged = judge(signal, Policy(rules, "v"), circumstances=Circumstances(standing=standing))
     assert judged.rule not in {f"r{n}" for n in unreached}

@@ -1,0 +1,66 @@
+"""The signals of a backtest with what was decided of them, what may be behind them, customers' words.
+
+Each table is read once, however many signals there are.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from closeloop.app import Workspace
+from closeloop.cli.output import records
+from closeloop.cli.signals import SIGNALS
+from closeloop.ports import only_if_in
+from closeloop.tables import ATTRIBUTION, DECISION, FEEDBACK
+
+QUOTATIONS = 3
+
+Row = dict[str, Any]
+
+
+def signals_of(tested: Workspace, *, quotations: int = QUOTATIONS) -> list[Row]:
+    """Return the signals that are not historic, oldest first, with their longest quotations.
+
+    Each row is one of gold.signal, with `quotations`, `candidates` (most likely first), `reasons`
+    and `decided_at` of its last decision ([] and None where there is none).
+    """
+    rows = records(tested.query(SIGNALS + " WHERE NOT s.historic ORDER BY s.detected_at, s.kind"))
+    ids = [row["signal_id"] for row in rows]
+    candidates, decisions = _candidates(tested, ids), _decisions(tested, ids)
+    words = _words(tested, {i for row in rows for i in row["feedback_ids"] or ()})
+    for row in rows:
+        own = [words[i] for i in row["feedback_ids"] or () if i in words]
+        own.sort(key=lambda q: (-len(q["text"]), q["feedback_id"]))
+        row["quotations"] = own[:quotations]
+        row["candidates"] = candidates[row["signal_id"]]
+        last = decisions.get(row["signal_id"])
+        row["reasons"] = list(last["reasons"] or []) if last else []
+        row["decided_at"] = last["decided_at"] if last else None
+    return rows
+
+
+def _candidates(tested: Workspace, signal_ids: Iterable[str]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = defaultdict(list)
+    rows = records(tested.committed(ATTRIBUTION, where=[only_if_in("signal_id", signal_ids)]))
+    for row in sorted(rows, key=lambda r: (-r["posterior"], r["name"])):
+        found[row["signal_id"]].append(row)
+    return found
+
+
+def _decisions(tested: Workspace, signal_ids: Iterable[str]) -> dict[str, Row]:
+    rows = records(tested.committed(DECISION, where=[only_if_in("signal_id", signal_ids)]))
+    return {row["signal_id"]: row for row in sorted(rows, key=lambda r: r["decided_at"])}
+
+
+def _words(tested: Workspace, feedback_ids: Iterable[str]) -> dict[str, Row]:
+    """Return the latest revision of each piece of feedback; a text that was not masked stays out."""
+    columns = ["feedback_id", "revision", "event_time", "rating", "version", "text", "masker"]
+    rows = records(
+        tested.committed(
+            FEEDBACK, columns=columns, where=[only_if_in("feedback_id", feedback_ids)]
+        ).sort_by("revision")
+    )
+    latest = {row["feedback_id"]: row for row in rows}
+    return {i: row for i, row in latest.items() if row.pop("masker") is not None and row["text"]}
