@@ -52,5 +52,12 @@ def session_here() -> Session:
     """
     from closeloop.engines.spark_session import SparkPlace, open_session
 
-    session: Session = open_session(SparkPlace(databricks=True))
+    try:
+        session: Session = open_session(SparkPlace(databricks=True))
+    except OutsideError as error:
+        raise OutsideError(
+            f"there is no Spark here: {error.message}",
+            hint="run it in a job of the bundle or a notebook on Databricks; 'closeloop databricks "
+            "sql' prints the same statements for a SQL editor",
+        ) from error
     return session

@@ -45,11 +45,14 @@ def test_a_product_without_a_group_is_wrong_use():
 
 def test_publish_runs_the_statements_in_the_session_that_is_there(monkeypatch):
     ran = []
-    session = SimpleNamespace(sql=ran.append)
+    session = SimpleNamespace(sql=ran.append, conf=SimpleNamespace(set=lambda name, value: None))
     pyspark = ModuleType("pyspark.sql")
-    pyspark.SparkSession = SimpleNamespace(builder=SimpleNamespace(getOrCreate=lambda: session))
+    pyspark.SparkSession = SimpleNamespace(getActiveSession=lambda: session)
     monkeypatch.setitem(sys.modules, "pyspark", ModuleType("pyspark"))
     monkeypatch.setitem(sys.modules, "pyspark.sql", pyspark)
+    errors = ModuleType("pyspark.errors")
+    errors.PySparkException = type("PySparkException", (Exception,), {})
+    monkeypatch.setitem(sys.modules, "pyspark.errors", errors)
     result = CliRunner().invoke(cli, ["databricks", "publish", *WHO, "--json"])
     assert json.loads(result.stdout)["ran"]["views"] == sum("VIEW" in s[:30] for s in ran) * 2 + 1
     assert len(ran) == len(unity_sql.statements(unity_sql.Audience("main", "app-1", "r", "p")))
