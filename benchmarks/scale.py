@@ -1,11 +1,11 @@
 """Seconds and memory of understanding a million texts, and how both grow.
 
-    python benchmarks/scale.py --data DIR [--sizes 100000,1000000] [--at-once 12000]
+    python benchmarks/scale.py --data DIR [--sizes 100000,1000000]
 
 DIR holds play_reviews.parquet. Its reviews are drawn again and again, each time worded a little
 differently (a word left out, two swapped, a letter changed), so that nearly all texts differ. Each
-size runs in a process of its own, on Delta tables in a temporary folder, from an empty workspace.
-"Fits" are what is done once: the model's vectors of a sample, the student, the tone, the first
+size runs in a process of its own, on Delta tables in a temporary folder, from an empty workspace
+with its default settings. "Fits" are what is done once: the model's vectors of a sample, the student, the tone, the first
 clusterings.
 """
 
@@ -36,16 +36,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Understanding at scale.")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--sizes", default="100000,1000000")
-    parser.add_argument("--at-once", type=int, default=12_000)
     parser.add_argument("--one", type=int, default=None, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one is not None:
-        print(json.dumps(_one(options.data, options.one, options.at_once)))
+        print(json.dumps(_one(options.data, options.one)))
         return
     results = []
     for size in options.sizes.split(","):
         command = [sys.executable, __file__, "--data", str(options.data), "--one", size]
-        command += ["--at-once", str(options.at_once)]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         results.append(json.loads(done.stdout.splitlines()[-1]))
     _print(results)
@@ -67,7 +65,7 @@ def _print(results: list[dict[str, Any]]) -> None:
     print(f"\nwithout fits: {rows[-1] / rows[0]:.0f} x the texts, {plain[-1] / plain[0]:.1f} x")
 
 
-def _one(data: Path, size: int, at_once: int) -> dict[str, Any]:
+def _one(data: Path, size: int) -> dict[str, Any]:
     from closeloop.app import Workspace, initialise
     from closeloop.cli.memory import keep_memory_low
     from closeloop.cli.progress import make_progress
@@ -83,9 +81,6 @@ def _one(data: Path, size: int, at_once: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         initialise(folder)
-        settings = folder / "closeloop.yaml"
-        text = settings.read_text().replace("at_once: 20000", f"at_once: {at_once}")
-        settings.write_text(text)
         distinct = _write(data / "play_reviews.parquet", folder / "reviews.parquet", size)
         command = [sys.executable, "-m", "closeloop", "-w", name, "ingest"]
         command += [str(folder / "reviews.parquet"), "--source", "play"]

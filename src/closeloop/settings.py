@@ -210,6 +210,7 @@ class EmbedderSettings(_Strict):
     folder: str | None = None
     threads: int | None = Field(None, gt=0)
     at_once: int = Field(20_000, ge=2_000)
+    sample: int = Field(12_000, ge=2_000)
     student_agreement: float = Field(0.7, ge=0, le=1)
     prefix: str = Field("", max_length=200)
     endpoint: str | None = None
@@ -532,6 +533,7 @@ def load(folder: Path) -> LoadedSettings:
             retention=main.retention,
             theme_min_texts=main.themes.min_texts,
             embed_at_once=main.embedder.at_once,
+            student_sample=main.embedder.sample,
             student_agreement=main.embedder.student_agreement,
             seed=main.seed,
         ),

@@ -27,8 +27,8 @@ class Configuration:
 
     `products` may be empty: then every product name found in the feedback is a product.
     `max_future` is how far in the future an event may lie before it is quarantined (clock skew).
-    More than `embed_at_once` new distinct texts are left to a student, if it agrees with the model
-    by `student_agreement`. Long histories are enriched and themed `portion_rows` at a time.
+    More than `embed_at_once` new distinct texts are left to a student, if it is fitted to the
+    model's vectors of `student_sample` of them and agrees with it by `student_agreement`. Long histories are enriched and themed `portion_rows` at a time.
     """
 
     products: tuple[Product, ...]
@@ -43,6 +43,7 @@ class Configuration:
     retention: timedelta | None = None
     theme_min_texts: int = 200
     embed_at_once: int = 20_000
+    student_sample: int = 12_000
     student_agreement: float = 0.7
     portion_rows: int = 100_000
     seed: int = 7

@@ -14,6 +14,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 import xxhash
 from scipy import sparse
 
@@ -29,7 +31,8 @@ single tokens gained less than .01."""
 ITERATIONS = 30
 PIECES = 16_000
 """Vocabulary that is learned from the texts where the teacher brings none (a cosine of .75)."""
-SLICE = 4_096
+SLICE = 12_500
+TOGETHER = 256
 THREADS = 2
 
 
@@ -176,14 +179,41 @@ def _learned(texts: Sequence[str]) -> Tokenizer:
 
 
 def _counts(tokenizer: Tokenizer, texts: Sequence[str], size: int) -> sparse.csr_matrix:
-    """Return how often each text holds each piece, over the root of its length [texts, size]."""
-    encoded = tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-    ids = [text.ids for text in encoded]
-    lengths = np.fromiter(map(len, ids), np.int64, len(ids))
-    flat = np.fromiter(chain.from_iterable(ids), np.int32, int(lengths.sum()))
+    """Return how often each text holds each piece, over the root of its length [texts, size].
+
+    Each distinct word is cut into pieces once: among 16,000 reviews one word in ten is distinct,
+    and cutting is most of a student's work. Words are what ASCII white space separates; what
+    stands in a script without spaces is one word.
+    """
+    clean = [text.encode("utf-8", "replace").decode() for text in texts]
+    words = pc.ascii_split_whitespace(pa.array(clean, pa.large_string()))
+    encoded = words.flatten().dictionary_encode()
+    flat, count = _pieces(tokenizer, encoded.dictionary.to_pylist())
+    first = np.cumsum(count) - count
+    word = np.asarray(encoded.indices, np.int64)
+    # The pieces of every word, one after the other: those of word i lie from after[i] on.
+    after = np.concatenate([[0], np.cumsum(count[word])])
+    place = np.repeat(first[word] - after[:-1], count[word]) + np.arange(after[-1])
+    bounds = after[np.asarray(words.offsets, np.int64)]
+    lengths = np.diff(bounds)
     weights = np.repeat(1.0 / np.sqrt(np.maximum(lengths, 1)), lengths).astype(np.float32)
-    bounds = np.concatenate([[0], np.cumsum(lengths)])
-    return sparse.csr_matrix((weights, flat, bounds), shape=(len(ids), size))
+    return sparse.csr_matrix((weights, flat[place], bounds), shape=(len(clean), size))
+
+
+def _pieces(
+    tokenizer: Tokenizer, words: Sequence[str]
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    """Return the ids of the pieces of all words, one word after the other, and how many each has."""
+    # A call has a cost of its own, twice that of cutting a word: many words go in one.
+    together = [words[start : start + TOGETHER] for start in range(0, len(words), TOGETHER)]
+    cut = tokenizer.encode_batch(together, is_pretokenized=True, add_special_tokens=False)
+    ids = np.fromiter(chain.from_iterable(part.ids for part in cut), np.int32)
+    count = np.zeros(len(words), np.int64)
+    for number, part in enumerate(cut):
+        of = np.array(part.word_ids, np.int64)
+        first = number * TOGETHER
+        count[first : first + TOGETHER] = np.bincount(of, minlength=len(together[number]))
+    return ids, count
 
 
 def _ridge(features: sparse.csr_matrix, wanted: Vectors) -> Vectors:

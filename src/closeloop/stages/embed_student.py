@@ -18,6 +18,11 @@ STUDENT_STATE = "embed.student"
 HELD_BACK = 10
 """One in so many texts of the sample is held back from the fit and measures the agreement."""
 SLICE = 50_000
+TYPICAL = 100
+"""Characters. A longer text is drawn as often as it is longer less often: the model's time grows with
+a text's length, and what the student learns with the number of texts. Of 14,000 real reviews, 12,000
+drawn evenly (281,000 tokens) gave an agreement of .762, 8,000 (185,000) .743, and 10,400 drawn so
+(177,000) .759."""
 DRIFT = 0.03
 """A student that agrees by so much less than when it was fitted is fitted anew."""
 
@@ -67,7 +72,7 @@ class Volume:
 def for_volume(context: StepContext, texts: pa.ChunkedArray) -> Volume | None:
     """Return who embeds these texts where they are too many for the model, None: it embeds all.
 
-    The model reads a sample of `embed_at_once` distinct texts. The student in use goes on while it
+    The model reads a sample of `student_sample` distinct texts. The student in use goes on while it
     agrees with the model on that sample; otherwise one is fitted to nine tenths of it, and trusted
     if on the last tenth it agrees by at least `student_agreement`.
     """
@@ -75,7 +80,7 @@ def for_volume(context: StepContext, texts: pa.ChunkedArray) -> Volume | None:
     distinct = pc.unique(texts)
     if len(distinct) <= config.embed_at_once or not isinstance(teacher, Teacher):
         return None
-    sample = _sample(distinct, config.embed_at_once)
+    sample = _sample(distinct, min(config.student_sample, config.embed_at_once))
     context.progress.start("embed a sample", total=len(sample), unit="texts")
     vectors = teacher.embed(sample, progress=context.progress)
     context.progress.finish()
@@ -86,22 +91,33 @@ def for_volume(context: StepContext, texts: pa.ChunkedArray) -> Volume | None:
     return Volume(teacher.model_id, student, places, vectors)
 
 
-def agreement(student: Vectors, teacher: Vectors) -> float:
-    """Return the mean cosine of the rows of both, less the teacher's mean."""
-    mean = teacher.mean(axis=0)
+def agreement(student: Vectors, teacher: Vectors, texts: Sequence[str]) -> float:
+    """Return the mean cosine of the rows of both, less the teacher's mean.
+
+    `texts` were drawn by their length; each counts for as many as it stands for.
+    """
+    stands_for = 1.0 / _chances(np.fromiter(map(len, texts), np.int64, len(texts)))
+    mean = np.average(teacher, axis=0, weights=stands_for)
     one, other = student - mean, teacher - mean
     lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
-    return float(((one * other).sum(axis=1) / np.maximum(lengths, 1e-9)).mean())
+    cosines = (one * other).sum(axis=1) / np.maximum(lengths, 1e-9)
+    return float(np.average(cosines, weights=stands_for))
+
+
+def _chances(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Return how often texts of so many characters are drawn, against short ones."""
+    return np.minimum(1.0, TYPICAL / np.maximum(lengths, 1))
 
 
 def _sample(distinct: pa.Array, count: int) -> list[str]:
-    """Return those texts whose hashes are lowest: a draw that every run repeats."""
+    """Return the texts whose hashes over their chance are lowest: a draw that every run repeats."""
     hashes = np.empty(len(distinct), np.uint64)
     for start in range(0, len(distinct), SLICE):
         part = distinct.slice(start, SLICE).to_pylist()
         hashed = (xxhash.xxh3_64_intdigest(t.encode("utf-8", "surrogatepass")) for t in part)
         hashes[start : start + SLICE] = np.fromiter(hashed, np.uint64, len(part))
-    chosen = np.argsort(hashes, kind="stable")[:count]
+    chance = _chances(np.asarray(pc.utf8_length(distinct), np.int64))
+    chosen = np.argsort(hashes / chance, kind="stable")[:count]
     return [str(text) for text in distinct.take(pa.array(chosen)).to_pylist()]
 
 
@@ -113,14 +129,14 @@ def _student(
     if record is not None and record.teacher_id == teacher.model_id:
         held = teacher.student(record.model_id)
         if held is not None:
-            now = agreement(held.embed(sample), vectors)
+            now = agreement(held.embed(sample), vectors, sample)
             if now >= max(least, record.agreement - DRIFT):
                 return held
     back = np.arange(len(sample)) % HELD_BACK == 0
     taught = [text for text, out in zip(sample, back.tolist(), strict=True) if not out]
     unseen = [text for text, out in zip(sample, back.tolist(), strict=True) if out]
     fitted = teacher.fit_student(taught, vectors[~back])
-    found = agreement(fitted.embed(unseen), vectors[back])
+    found = agreement(fitted.embed(unseen), vectors[back], unseen)
     context.count("students fitted", 1)
     if found < least:
         context.progress.note(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,7 +43,7 @@ STARS = "enrich.stars"
 SENTIMENT = "enrich.sentiment"
 CATEGORY = "enrich.category"
 COLUMNS = ("product", "event_time", "rating", *embed_words.COLUMNS)
-BATCH = 50_000
+BATCH = 25_000
 
 Floats = npt.NDArray[np.float64]
 
@@ -72,6 +73,8 @@ def run(context: StepContext) -> None:
     )
     if not rows.num_rows:
         return
+    # The order of the vectors' file: then no vector has to be moved.
+    rows = rows.sort_by([("feedback_id", "ascending"), ("revision", "ascending")])
     stars = Stars.from_bytes(context.state(STARS)).seen(_ratings(rows))
     head = _sentiment_head(context, stars)
     if stars.due:
@@ -106,10 +109,11 @@ def joined_vectors(rows: pa.Table, vectors: pa.Table) -> tuple[Vectors, npt.NDAr
     Both tables hold feedback_id and revision; the usual case, the same rows in the same order,
     costs nothing.
     """
-    wanted, given = _keys(rows), _keys(vectors)
     table = matrix(vectors.column("vector"))
-    if len(wanted) == len(given) and wanted.equals(given):
-        return table, np.ones(len(wanted), np.bool_)
+    key = ["feedback_id", "revision"]
+    if rows.num_rows == vectors.num_rows and rows.select(key).equals(vectors.select(key)):
+        return table, np.ones(rows.num_rows, np.bool_)
+    wanted, given = _keys(rows), _keys(vectors)
     place = pc.index_in(wanted, value_set=given)
     found = np.asarray(pc.is_valid(place))
     if found.all():
@@ -123,21 +127,39 @@ def _enriched(context: StepContext, rows: pa.Table, vectors: pa.Table, models: M
     vector, found = joined_vectors(rows, vectors)
     if not found.any():
         vector = np.zeros((rows.num_rows, models.category.examples.shape[1]), np.float32)
-    parts = []
-    for start in range(0, rows.num_rows, BATCH):
-        part = slice(start, start + BATCH)
-        parts.append(
-            _enriched_batch(context, rows.slice(start, BATCH), vector[part], found[part], models)
-        )
-    return pa.concat_tables(parts)
+    said = embed_words.words_to_embed(context, rows, learn=False).column("words")
+    taxonomy = context.config.taxonomy
+    # Both leave Python's lock most of the time: one batch is judged while the clauses of the next
+    # are read. Models that can't be asked by two threads are asked by this one only.
+    with ThreadPoolExecutor(1) as judge:
+        parts: list[Future[pa.Table]] = []
+        for start in range(0, rows.num_rows, BATCH):
+            part = slice(start, start + BATCH)
+            clauses = read_clauses(models.reader, said.slice(start, BATCH))
+            if parts:
+                parts[-1].result()
+            parts.append(
+                judge.submit(
+                    _enriched_batch,
+                    rows.slice(start, BATCH),
+                    vector[part],
+                    found[part],
+                    clauses,
+                    models=models,
+                    taxonomy=taxonomy,
+                )
+            )
+        return pa.concat_tables([part.result() for part in parts])
 
 
 def _enriched_batch(
-    context: StepContext,
     rows: pa.Table,
     vectors: Vectors,
     found: npt.NDArray[np.bool_],
+    clauses: ReadClauses,
+    *,
     models: Models,
+    taxonomy: Taxonomy,
 ) -> pa.Table:
     texts, ratings = rows.column("text").combine_chunks(), _ratings(rows)
     words = words_of(texts)
@@ -146,7 +168,6 @@ def _enriched_batch(
     negative = np.where(conflict, text_only, negative)
     urgency, reasons = urgency_of(texts, negative)
     free = content_free(words)
-    said = embed_words.words_to_embed(context, rows, learn=False).column("words")
     return ENRICHMENT.conform(
         pa.table(
             {
@@ -161,13 +182,13 @@ def _enriched_batch(
                 "rating_conflict": pa.array(conflict),
                 **filed(
                     models.category,
-                    context.config.taxonomy,
+                    taxonomy,
                     vectors,
                     words,
                     negative=negative,
                     free=free,
                     found=found,
-                    clauses=read_clauses(models.reader, said),
+                    clauses=clauses,
                 ),
                 "content_free": pa.array(free),
             }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -41,11 +43,21 @@ def run(context: StepContext) -> None:
         return
     context.progress.start(NAME, total=bronze.num_rows)
     links = DuplicateLinks(context)
-    for rows in _slices(bronze):
-        _refine(context, rows, links)
-        context.progress.advance(rows.num_rows)
+    # Masking is Python's, linking mostly is not: the next slice is masked while one is linked.
+    with ThreadPoolExecutor(1) as masking:
+        waiting: deque[Future[_Masked]] = deque()
+        for rows in _slices(bronze):
+            waiting.append(masking.submit(_masked, context, rows))
+            if len(waiting) > 1:
+                _take_in(context, waiting.popleft().result(), links)
+        _take_in(context, waiting.popleft().result(), links)
     links.remember()
     context.progress.finish()
+
+
+def _take_in(context: StepContext, masked: _Masked, links: DuplicateLinks) -> None:
+    _refine(context, masked, links)
+    context.progress.advance(masked.bronze.num_rows)
 
 
 def _slices(bronze: pa.Table) -> Iterator[pa.Table]:
@@ -79,21 +91,33 @@ def retry_quarantine(context: StepContext, reasons: Sequence[str] = ()) -> int:
         return 0
     context.delete(QUARANTINE, (("bronze_id", "in", bronze["bronze_id"].to_pylist()),))
     links = DuplicateLinks(context)
-    left = _refine(context, bronze, links)
+    left = _refine(context, _masked(context, bronze), links)
     links.remember()
     return int(bronze.num_rows) - left
 
 
-def _refine(context: StepContext, bronze: pa.Table, links: DuplicateLinks) -> int:
-    """Put each row where it belongs; return how many were quarantined."""
+@dataclass(frozen=True, slots=True)
+class _Masked:
+    """Bronze rows, the fault of each (null: usable), and what the batch step made of the usable."""
+
+    bronze: pa.Table
+    faults: pa.Array
+    refined: pa.Table
+
+
+def _masked(context: StepContext, bronze: pa.Table) -> _Masked:
     faults = row_faults(bronze, config=context.config, now=context.now)
-    usable = pc.is_null(faults)
     asked = bronze.drop_columns(["payload"])
     if faults.null_count < len(faults):
-        asked = asked.filter(usable)
+        asked = asked.filter(pc.is_null(faults))
     refiner = RowRefiner(context.config, context.token_key, context.recogniser)
-    refined = context.map_batches(refiner, asked)
-    del asked
+    return _Masked(bronze, faults, context.map_batches(refiner, asked))
+
+
+def _refine(context: StepContext, masked: _Masked, links: DuplicateLinks) -> int:
+    """Put each row where it belongs; return how many were quarantined."""
+    bronze, faults, refined = masked.bronze, masked.faults, masked.refined
+    usable = pc.is_null(faults)
     positions = np.flatnonzero(usable.to_numpy(zero_copy_only=False))
     late_faults = refined["fault"].combine_chunks()
     faults = pc.replace_with_mask(faults, usable, late_faults)

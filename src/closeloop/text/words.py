@@ -68,8 +68,9 @@ def words_of(texts: pa.Array | pa.ChunkedArray) -> Words:
     """
     lowered = pc.utf8_lower(pc.fill_null(texts, ""))
     joined = pc.replace_substring_regex(lowered, r"['’`]", "")
-    spaced = pc.replace_substring_regex(joined, r"[^\p{L}\p{M}\p{N}]+", " ")
-    lists = pc.split_pattern(pc.utf8_trim_whitespace(spaced), " ")
+    # Spaces stay as they are, since each match costs; the empty words between two are left out.
+    spaced = pc.replace_substring_regex(joined, r"[^\p{L}\p{M}\p{N} ]+", " ")
+    lists = pc.split_pattern(spaced, " ")
     if isinstance(lists, pa.ChunkedArray):
         lists = lists.combine_chunks()
     flat = lists.flatten()

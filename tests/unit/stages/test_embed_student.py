@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
 from closeloop.models.vector_cache import CachedEmbedder
 from closeloop.ports import STUDENT, of_model
 from closeloop.stages import embed
-from closeloop.stages.embed_student import STUDENT_STATE, StudentRecord
+from closeloop.stages.embed_student import STUDENT_STATE, StudentRecord, _sample, agreement
 from closeloop.stages.vectors import matrix
 from closeloop.tables import EMBEDDING, FEEDBACK
 from closeloop.testing.configuration import example_configuration
@@ -30,7 +31,12 @@ def texts(count: int, *, seed: int, words: list[str] = WORDS) -> list[str]:
 
 
 def context(folder: Path, *, at_once: int, least: float = 0.7) -> InMemoryContext:
-    config = replace(example_configuration(), embed_at_once=at_once, student_agreement=least)
+    config = replace(
+        example_configuration(),
+        embed_at_once=at_once,
+        student_sample=at_once,
+        student_agreement=least,
+    )
     return InMemoryContext(config=config, embedder=CachedEmbedder(TEACHER, folder))
 
 
@@ -71,6 +77,20 @@ def test_of_many_texts_the_model_reads_a_sample_and_a_student_the_others(tmp_pat
     order = np.argsort([f"a{i}" for i in range(len(given))])
     wanted = TEACHER.embed([given[i] for i in order])
     assert float((matrix(rows["vector"]) * wanted).sum(axis=1).mean()) > 0.9
+
+
+def test_a_long_text_is_drawn_less_often_and_counts_for_more() -> None:
+    short = [f"short {i}" for i in range(4_000)]
+    long = [f"long {i} " + "x" * 390 for i in range(4_000)]
+    sample = _sample(pa.array([*short, *long]), 2_000)
+    drawn = sum(len(text) > 100 for text in sample)
+    assert drawn == pytest.approx(2_000 / 5, rel=0.15)
+    assert _sample(pa.array([*long, *short]), 2_000) == sample
+    teacher = np.eye(2, dtype=np.float32)[[0, 0, 1, 1, 0]]
+    student = teacher.copy()
+    student[4] = [0, 1]
+    five = [*short[:4], "x" * 400]
+    assert agreement(student, teacher, five) < agreement(student, teacher, [*short[:4], "x"])
 
 
 def test_a_student_goes_on_while_it_agrees_and_is_fitted_anew_when_it_drifts(
