@@ -19,7 +19,9 @@ SAME = "same"
 JUDGED = "theme.audit"
 """State: what a model said of the pairs of each theme, as counts."""
 ASKED_PAIRS = 16
-"""Pairs that a model is asked about a theme, in one request: some may not leave, or stay unsure."""
+"""Pairs that a model is asked about a theme, in one request."""
+ROUNDS = 2
+"""Requests a theme at most: the second where some may not leave, or stayed unsure."""
 GROWN = 1.5
 """A theme is judged anew when its signal counts so many times the texts it had, or so much fewer."""
 MAX_JUDGED = 1_000
@@ -73,9 +75,13 @@ def _judge(context: StepContext, judge: PairJudge, rows: Sequence[Mapping[str, A
             for one, other in drawn[row["theme_id"]]
             if one in texts and other in texts
         ]
-        if len(held) < AUDIT_PAIRS:
-            continue
-        answers = [a for a in judge.judge(held) if a is not PairAnswer.UNSURE]
+        answers: list[PairAnswer] = []
+        while len(held) >= AUDIT_PAIRS - len(answers) > 0:
+            heard = [a for a in judge.judge(held[:ASKED_PAIRS]) if a is not PairAnswer.UNSURE]
+            answers.extend(heard)
+            held = held[ASKED_PAIRS:]
+            if not heard:
+                break
         context.count("theme pairs judged", len(answers))
         # None at all: the model could not be asked, and may be next time.
         if answers:
@@ -93,7 +99,7 @@ def _pairs(context: StepContext, row: Mapping[str, Any]) -> list[tuple[str, str]
     ids = sorted(set((row["feedback_ids"] or ())[-DRAWN_FROM:]))
     pairs = list(combinations(ids, 2))
     drawn = random.Random(f"{context.config.seed}{row['theme_id']}")  # noqa: S311
-    return drawn.sample(pairs, min(ASKED_PAIRS, len(pairs)))
+    return drawn.sample(pairs, min(ROUNDS * ASKED_PAIRS, len(pairs)))
 
 
 def audited_themes(context: StepContext, theme_ids: Collection[str]) -> dict[str, float]:

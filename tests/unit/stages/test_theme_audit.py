@@ -108,7 +108,7 @@ def test_what_people_judged_counts_before_a_model() -> None:
         (Judge(PairAnswer.SAME), {"feedback_ids": ["r0", "r1"]}, 0),
         (Judge(PairAnswer.SAME), {}, 8),
         (Judge(PairAnswer.UNSURE), {}, 0),
-        (Judge(PairAnswer.SAME, PairAnswer.UNSURE), {}, 0),
+        (Judge(PairAnswer.SAME, PairAnswer.UNSURE, PairAnswer.UNSURE), {}, 0),
     ],
 )
 def test_without_enough_answers_a_theme_has_no_share(
