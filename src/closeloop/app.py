@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from closeloop.models.outgoing import Door
     from closeloop.models.remote import RemoteModel
     from closeloop.models.remote_writer import RemoteWriter
-    from closeloop.ports import Tracker, Writer
+    from closeloop.ports import LanguageModel, Tracker, Writer
     from closeloop.replay import ReplayPlan
     from closeloop.runner import Runner
     from closeloop.step import StepRun, StepServices
@@ -444,6 +444,7 @@ class Workspace:
         into: Path,
         config: Configuration | None = None,
         trackers: bool = False,
+        model: LanguageModel | None = None,
         on_pass: Callable[[PassReport, Runner], None] | None = None,
     ) -> list[PassReport]:
         """Run the loop over history in memory; then write its tables and database into a folder.
@@ -452,7 +453,8 @@ class Workspace:
 
         The folder must hold no tables yet. Live tables are not touched unless `into` is the
         workspace itself. `config` takes the workspace's place (to try another policy). `trackers`
-        wires the built-in tracker; a backtest has none.
+        wires the built-in tracker; a backtest has none. `model` writes the briefs in place of the
+        configured one.
         """
         from closeloop.engines.memory import MemoryEngine
         from closeloop.replay import replay
@@ -468,6 +470,7 @@ class Workspace:
         engine: Engine = self._engine_over(lake) if on_spark else MemoryEngine(keep=2)
         services = self._services(engine)
         services.config = config or services.config
+        services.writer = services.writer if model is None else self._writer_over(model)
         runner = Runner(services=services, ledger=ledger, clock=self.clock)
         with runner.step("changes", now=plan.start) as step:
             step.append(CHANGE, changes)
@@ -535,8 +538,9 @@ class Workspace:
         from closeloop.models.deterministic_writer import DeterministicWriter
 
         model = self.language_model()
-        if model is None:
-            return DeterministicWriter()
+        return DeterministicWriter() if model is None else self._writer_over(model)
+
+    def _writer_over(self, model: LanguageModel) -> Writer:
         from closeloop.models.model_writer import ModelWriter
 
         return ModelWriter(model, self._door())

@@ -76,9 +76,10 @@ def query(folder: Path, sql: str) -> list[dict[str, Any]]:
         workspace.close()
 
 
-def sheets_of(folder: Path) -> list[FactSheet]:
+def sheets_of(workspace: Workspace) -> list[FactSheet]:
     """Return the fact sheets of a workspace's briefs."""
-    return [from_json(row["facts"]) for row in query(folder, "SELECT facts FROM gold.brief")]
+    rows = workspace.query("SELECT facts FROM gold.brief").to_pylist()
+    return [from_json(row["facts"]) for row in rows]
 
 
 def left_untouched(folder: Path) -> dict[str, Any]:

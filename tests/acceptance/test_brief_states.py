@@ -57,7 +57,9 @@ def without(before: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
 @pytest.fixture(scope="module")
 def sheet(without: tuple[Path, dict[str, Any]]) -> FactSheet:
     """The fact sheet of the one signal."""
-    (found,) = briefed.sheets_of(without[0])
+    workspace = briefed.opened(without[0])
+    (found,) = briefed.sheets_of(workspace)
+    workspace.close()
     return found
 
 

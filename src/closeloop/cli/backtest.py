@@ -34,6 +34,9 @@ from closeloop.settings import duration
     metavar="FILE",
     help="Write a page with pictures too: one .html file.",
 )
+@click.option(
+    "--batch", is_flag=True, help="Have briefs written in a batch: half the price, within a day."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def backtest(
@@ -44,13 +47,19 @@ def backtest(
     every: str,
     name: str | None,
     report: Path | None,
+    batch: bool,
     as_json: bool,
 ) -> None:
     """Replay the loop from --from to --to, deciding at each time only from what was known then.
 
     Feedback from before --from trains baselines, themes and models. Nothing live is touched: the
     tables go to backtests/NAME, and 'closeloop query --backtest' reads them.
+
+    With --batch a language model's briefs are not waited for: they are handed in together once the
+    backtest has ended. Collect them with 'closeloop batches' and run the same backtest again: it
+    finds them, and hands in what has to be mended.
     """
+    from closeloop.cli.batches import batched_model, hand_in
     from closeloop.replay import ReplayPlan
 
     workspace = open_workspace(ctx)
@@ -65,7 +74,10 @@ def backtest(
         raise UsageError("--to must lie after --from, and --every must be positive")
     plan = ReplayPlan(start=first, end=last, every=step)
     chosen = name or default_name(plan.start, plan.end, products)
-    summary = run_backtest(workspace, plan, products=products, name=chosen)
+    deferring = batched_model(workspace).deferring() if batch else None
+    summary = run_backtest(workspace, plan, products=products, name=chosen, model=deferring)
+    if deferring is not None:
+        summary["batch"] = hand_in(workspace, deferring, quiet=as_json)
     tell(workspace, chosen, summary, as_json=as_json, report=report)
 
 

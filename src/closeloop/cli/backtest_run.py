@@ -17,6 +17,7 @@ from closeloop.errors import UsageError
 
 if TYPE_CHECKING:
     from closeloop.domain.policy import Policy
+    from closeloop.ports import LanguageModel
     from closeloop.replay import ReplayPlan
 
 
@@ -27,10 +28,11 @@ def run_backtest(
     products: Sequence[str],
     name: str,
     policy: Policy | None = None,
+    model: LanguageModel | None = None,
 ) -> dict[str, Any]:
     """Replay history into backtests/NAME, in place of what is there; return its summary.
 
-    A policy given takes the workspace's place. Raises UsageError where there is no feedback.
+    A policy given takes the workspace's place; a model writes the briefs in place of its own. Raises UsageError where there is no feedback.
     """
     folder = workspace.folder / BACKTESTS_FOLDER / name
     bronze, changes, exposure = _history(workspace, products, until=plan.end)
@@ -39,7 +41,7 @@ def run_backtest(
     started = time.perf_counter()
     config = workspace.config if policy is None else replace(workspace.config, policy=policy)
     reports = workspace.replay(
-        plan, bronze, changes=changes, exposure=exposure, into=folder, config=config
+        plan, bronze, changes=changes, exposure=exposure, into=folder, config=config, model=model
     )
     summary: dict[str, Any] = {
         "name": name,

@@ -120,6 +120,10 @@ class BatchedModel:
         """The name of the model, the same as for single calls."""
         return self._model.name
 
+    def deferring(self) -> DeferringLanguageModel:
+        """Return a model that answers from what is kept and notes the rest for a batch."""
+        return DeferringLanguageModel(self)
+
     def key(self, request: ModelRequest) -> str:
         """Return the content key of a request."""
         return request_key(self._model.bounded(request), model=self.name)

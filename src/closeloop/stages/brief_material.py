@@ -13,7 +13,8 @@ import pyarrow as pa
 from closeloop.domain.product import OwnerRule
 from closeloop.domain.signal import Attribution, Signal, SignalKind
 from closeloop.domain.ticket import Ticket
-from closeloop.ports import Condition, StepContext, only_if_in
+from closeloop.ports import Condition, StepContext, of_model, only_if_in
+from closeloop.stages.past_tickets import past_tickets
 from closeloop.stages.product_view import cell_said
 from closeloop.stages.quotations import Candidate
 from closeloop.tables import (
@@ -144,7 +145,7 @@ def gather(context: StepContext, signal: Signal) -> Material:
         vectors={},
         hours=_hours(context, signal),
         exposure=_exposure(context, signal),
-        past_tickets=_past_tickets(context, signal),
+        past_tickets=past_tickets(context, signal),
         owner=context.config.owners.owner_of(
             product=signal.product, category=signal.category, words=words
         ),
@@ -292,29 +293,18 @@ def _exposure(context: StepContext, signal: Signal) -> list[dict[str, Any]]:
     return [r for r in context.rows(EXPOSURE, where=where).to_pylist() if r["users"] is not None]
 
 
-def _past_tickets(context: StepContext, signal: Signal) -> list[Ticket]:
-    def alike(ticket: Ticket) -> bool:
-        same_theme = signal.theme_id is not None and ticket.theme_id == signal.theme_id
-        same_category = signal.category is not None and ticket.category == signal.category
-        return ticket.product == signal.product and (same_theme or same_category)
-
-    found = [t for t in context.ops.tickets() if t.signal_id != signal.signal_id and alike(t)]
-    return sorted(found, key=lambda t: (t.opened_at, t.ticket_id), reverse=True)[:3]
-
-
 def _with_vectors(context: StepContext, material: Material) -> Material:
     rows = [*material.complaints[-MAX_VECTORS:], *material.dissenting()]
     ids = {row["feedback_id"] for row in rows}
     if not ids:
         return material
-    table = _latest(
-        context.rows(
-            EMBEDDING,
-            columns=["feedback_id", "revision", "vector"],
-            # Vectors of an earlier model can't be compared with these.
-            where=[only_if_in("feedback_id", ids), ("model", "=", context.embedder.model_id)],
-        )
+    table = context.rows(
+        EMBEDDING,
+        columns=["feedback_id", "revision", "model", "vector"],
+        where=[only_if_in("feedback_id", ids)],
     )
+    # Vectors of an earlier model can't be compared with these.
+    table = _latest(table.filter(of_model(table.column("model"), context.embedder.model_id)))
     vectors = dict(
         zip(
             table.column("feedback_id").to_pylist(),
