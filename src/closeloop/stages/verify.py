@@ -65,7 +65,8 @@ def run(context: StepContext) -> None:
     newest = {o.ticket_id: o for o in context.ops.outcomes()}
     for product in sorted({t.product for t in due}):
         own = [t for t in due if t.product == product]
-        for ticket, outcome in _outcomes(context, product, own):
+        for ticket, measured_now in _outcomes(context, product, own):
+            outcome = _kept(ticket, newest.get(ticket.ticket_id), measured_now)
             if _news(newest.get(ticket.ticket_id), outcome):
                 _record(context, ticket, outcome)
     now = context.now.isoformat()
@@ -128,6 +129,7 @@ def _measure(
         days_before=days_before,
         after=outcome.complaints_after,
         days_after=days_after,
+        usual=_usual_a_day(signal),
     )
     verdict, reason = ratio.verdict, ""
     if verdict is Verdict.HELD:
@@ -145,6 +147,12 @@ def _measure(
         verdict=verdict,
         reasons=(why, reason) if reason else (why,),
     )
+
+
+def _usual_a_day(signal: Mapping[str, Any]) -> float:
+    """Return the complaints a day that were expected without the trouble."""
+    days = (signal["window_end"] - signal["window_start"]) / timedelta(days=1)
+    return float(signal["baseline"] / max(days, 1 / 24))
 
 
 def _clock(view: ProductView, ticket: Ticket) -> tuple[datetime, str]:
@@ -221,6 +229,23 @@ def _moved(context: StepContext, signal: Mapping[str, Any], clock: datetime) -> 
             and r["series_id"] != signal["series_id"]
             and (r["kind"] == signal["kind"] or r["category"] != signal["category"])
         }
+    )
+
+
+def _kept(ticket: Ticket, before: Outcome | None, now: Outcome) -> Outcome:
+    """Return what is said now, or "held" still: that is taken back by evidence, not by a lack of it.
+
+    A few complaints more, or a source that falls silent, make a fix no worse; a rise is raised anew.
+    """
+    lacking = now.verdict is Verdict.NOT_ENOUGH_EVIDENCE
+    if not lacking or before is None or before.verdict is not Verdict.HELD:
+        return now
+    if before.measured_at < _resolved(ticket):
+        return now
+    since = f"held on {before.measured_at:%Y-%m-%d}, and nothing since takes it back"
+    kept = [r for r in before.reasons if r.startswith("held on ")]
+    return replace(
+        now, verdict=Verdict.HELD, reasons=(now.reasons[0], *(kept or [since]), *now.reasons[1:])
     )
 
 

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-from scipy.special import betainc, betaincinv
+from scipy.special import betainc, betaincinv, gammainc
 
 from closeloop.domain.outcome import Verdict
 
 HELD_BELOW, FAILED_ABOVE, SURE = 0.5, 0.7, 0.95
+STILL_RAISED = 2.0
+"""Complaints surely so many times the usual are the trouble itself."""
 OVERDISPERSION_A_DAY = 0.1
 ZERO_NEEDS = ((14.0, 3), (7.0, 5), (3.0, 10))
 """With no complaint afterwards: after so many days, so many complaints before are needed."""
@@ -26,24 +28,34 @@ class RateRatio:
     verdict: Verdict
 
 
-def rate_ratio(*, before: int, days_before: float, after: int, days_after: float) -> RateRatio:
+def rate_ratio(
+    *, before: int, days_before: float, after: int, days_after: float, usual: float | None = None
+) -> RateRatio:
     """Return the rate ratio after over before and what it says.
 
-    Counts are made effective, u = y / (1 + .1 y/day), since complaints come in bursts; the share
-    that lies after is Beta(u1 + 1/2, u0 + 1/2). Held: P(ratio < .5) >= .95; failed:
-    P(ratio > .7) >= .95.
+    Complaints come in bursts, so y in d days tell as much as u = y / (1 + .1 y/d) of them would; the
+    share of these that lies after is Beta(u1 + 1/2, u0 + 1/2), and each stands for y/u complaints.
+    Held: P(ratio < .5) >= .95; failed: P(ratio > .7) >= .95, or P(ratio > .5) >= .95 while complaints
+    are surely twice the `usual` ones a day. The first alone can hardly be said of a trouble that was
+    mended after three days: they are too few to tell 1 from .7, however many days come afterwards.
     """
-    u0 = before / (1.0 + OVERDISPERSION_A_DAY * before / days_before)
-    u1 = after / (1.0 + OVERDISPERSION_A_DAY * after / days_after)
-    a, b = u1 + 0.5, u0 + 0.5
+    worth_before = 1.0 + OVERDISPERSION_A_DAY * before / days_before
+    worth_after = 1.0 + OVERDISPERSION_A_DAY * after / days_after
+    a, b = after / worth_after + 0.5, before / worth_before + 0.5
+    scale = days_before / days_after * worth_after / worth_before
+    # The complaints afterwards are Gamma(u1 + 1/2).
+    calm = (
+        1.0
+        if usual is None
+        else float(gammainc(a, STILL_RAISED * usual * days_after / worth_after))
+    )
 
     def quantile(p: float) -> float:
         share = float(betaincinv(a, b, p))
-        return share / max(1.0 - share, 1e-12) * days_before / days_after
+        return share / max(1.0 - share, 1e-12) * scale
 
     def below(ratio: float) -> float:
-        odds = ratio * days_after / days_before
-        return float(betainc(a, b, odds / (1.0 + odds)))
+        return float(betainc(a, b, ratio / (ratio + scale)))
 
     verdict = Verdict.NOT_ENOUGH_EVIDENCE
     if after == 0:
@@ -51,7 +63,9 @@ def rate_ratio(*, before: int, days_before: float, after: int, days_after: float
             verdict = Verdict.HELD
     elif below(HELD_BELOW) >= SURE:
         verdict = Verdict.HELD
-    elif 1.0 - below(FAILED_ABOVE) >= SURE:
+    elif 1.0 - below(FAILED_ABOVE) >= SURE or (
+        1.0 - below(HELD_BELOW) >= SURE and 1.0 - calm >= SURE
+    ):
         verdict = Verdict.FAILED
     return RateRatio(
         ratio=quantile(0.5),

@@ -105,6 +105,27 @@ def test_a_fix_that_fails_reopens_its_ticket_and_tells_the_tracker_once():
     assert len(context.ops.outbox()) == 1
 
 
+def test_a_fix_that_held_is_not_taken_back_for_want_of_evidence():
+    context, history = troubled()
+    first = after(context, history, 4, complaints=0.5)
+    assert first is not None
+    assert first.verdict is Verdict.HELD
+    context.next_pass(now=FIXED + 30 * DAY)
+    verify.run(context.as_step(verify.NAME))
+    (outcome,) = context.ops.outcomes()
+    assert outcome.verdict is Verdict.HELD
+    assert status(context) is TicketStatus.VERIFIED
+
+
+def test_a_fix_that_held_is_taken_back_by_what_comes_again():
+    context, history = troubled()
+    after(context, history, 4, complaints=0.5)
+    outcome = after(context, history, 20, complaints=90)
+    assert outcome is not None
+    assert outcome.verdict is Verdict.FAILED
+    assert status(context) is TicketStatus.REOPENED
+
+
 def test_too_early_and_too_few_is_not_enough_evidence():
     context, history = troubled()
     assert after(context, history, 0.5) is None

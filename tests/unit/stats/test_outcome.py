@@ -22,6 +22,26 @@ def test_held_failed_and_too_early():
     assert verdict(6, 4) is Verdict.NOT_ENOUGH_EVIDENCE
 
 
+def test_a_trouble_that_goes_on_as_before_has_not_been_mended():
+    def said(after: int, usual: float | None) -> Verdict:
+        return rate_ratio(before=100, days_before=3, after=after, days_after=5, usual=usual).verdict
+
+    assert said(165, None) is Verdict.NOT_ENOUGH_EVIDENCE
+    assert said(165, 4.0) is Verdict.FAILED
+    # As many as before, but so many are usual; and half as many.
+    assert said(165, 25.0) is Verdict.NOT_ENOUGH_EVIDENCE
+    assert said(83, 4.0) is Verdict.NOT_ENOUGH_EVIDENCE
+
+
+@given(st.integers(0, 300), st.integers(0, 300), st.floats(0.01, 50))
+def test_what_is_usual_makes_no_failed_fix_of_one_that_held(before, after, usual):
+    plain, told = (
+        rate_ratio(before=before, days_before=3, after=after, days_after=7, usual=u).verdict
+        for u in (None, usual)
+    )
+    assert told is plain or (plain, told) == (Verdict.NOT_ENOUGH_EVIDENCE, Verdict.FAILED)
+
+
 @pytest.mark.parametrize(
     ("before", "days", "held"),
     [(10, 3, True), (9, 3, False), (5, 7, True), (4, 7, False), (3, 14, True), (2, 14, False)],
@@ -34,6 +54,15 @@ def test_silence_needs_enough_complaints_before(before, days, held):
 def test_the_interval_holds_the_ratio(before, after, days_before, days_after):
     ratio = rate_ratio(before=before, days_before=days_before, after=after, days_after=days_after)
     assert 0 <= ratio.low <= ratio.ratio <= ratio.high
+
+
+@given(st.integers(1, 2_000), st.integers(1, 2_000), st.floats(1, 30), st.floats(1, 60))
+def test_bursts_widen_the_interval_and_leave_the_ratio(before, after, days_before, days_after):
+    ratio = rate_ratio(before=before, days_before=days_before, after=after, days_after=days_after)
+    plain = (after / days_after) / (before / days_before)
+    if before >= 30 and after >= 30:
+        assert ratio.low < plain < ratio.high
+        assert ratio.ratio == pytest.approx(plain, rel=0.2)
 
 
 @given(st.integers(1, 300))
