@@ -10,11 +10,19 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from closeloop.domain.change import ChangeKind
 from closeloop.ports import StepContext, only_if_in
 from closeloop.stages.candidates import BASE_DAYS, changes_of, weigh
 from closeloop.stages.product_view import product_view
 from closeloop.stages.severity_facts import USUAL_DAYS, judged
-from closeloop.stages.signal_life import TOGETHER, elsewhere, family_of, follow, parent_of
+from closeloop.stages.signal_life import (
+    TOGETHER,
+    elsewhere,
+    family_of,
+    follow,
+    incidents_elsewhere,
+    parent_of,
+)
 from closeloop.stages.suspects import write_suspects
 from closeloop.stats.change_point import WINDOW_H
 from closeloop.tables import ATTRIBUTION, ENRICHMENT, SIGNAL
@@ -63,12 +71,30 @@ def _weigh(
 ) -> None:
     rows = context.rows(SIGNAL, where=[only_if_in("signal_id", due | fresh)]).to_pylist()
     chosen = [r for r in rows if r["signal_id"] in fresh or r["product"] in products]
-    for product in sorted({r["product"] for r in chosen}):
+    for product in _clearest_first(context, {r["product"] for r in chosen}):
         own = [r for r in chosen if r["product"] == product]
         own.sort(key=lambda r: (r["detected_at"], r["signal_id"]))
         _product(context, product, own, young)
     _remember(context, young)
     context.count("weighed", len(chosen))
+
+
+def _clearest_first(context: StepContext, products: set[str]) -> list[str]:
+    """Return products in the order of how many releases of theirs are candidates.
+
+    One that had none tells best what an incident did that hit others too.
+    """
+
+    def releases(product: str) -> int:
+        return sum(
+            c["kind"] == ChangeKind.RELEASE
+            and c["started_at"] >= context.now - timedelta(hours=WINDOW_H)
+            for c in changes_of(context, product)
+        )
+
+    if len(products) < 2:
+        return sorted(products)
+    return sorted(products, key=lambda p: (releases(p), p))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +143,7 @@ def _product(
     changes = changes_of(context, product)
     since = min(r["window_start"] for r in signals) - TOGETHER
     family = family_of(context, product, since=since)
+    incidents = incidents_elsewhere(context, product, since=since)
     held = _attributions_of(context, [r["signal_id"] for r in family])
     causes = {i: a["change_id"] for i, found in held.items() for a in found if a["blamed"]}
     posteriors = {i: {a["change_id"]: a["posterior"] for a in found} for i, found in held.items()}
@@ -125,7 +152,7 @@ def _product(
     for row in sorted(signals, key=lambda r: (-r["count"], r["signal_id"])):
         signal_id = row["signal_id"]
         leader = posteriors.get(_leader(row, family))
-        found = weigh(context, view, row, changes, leader=leader)
+        found = weigh(context, view, row, changes, leader=leader, elsewhere=incidents)
         posteriors[signal_id] = {a["change_id"]: a["posterior"] for a in found}
         before = young.pop(signal_id, None)
         over = dict(before.over) if before else {}

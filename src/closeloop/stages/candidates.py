@@ -38,6 +38,8 @@ RISK = 1.0 - PRIOR_NONE
 """How often a change of ours does harm, beside other troubles."""
 RISK_INCIDENT = 0.5
 """An incident is one because it does harm somewhere; the question is only whether here."""
+RISK_INCIDENT_ELSEWHERE = 0.9
+"""One that is surely behind the trouble of another product has done harm: few spare the next."""
 SUDDEN = frozenset({ChangeKind.INCIDENT, ChangeKind.FLAG, ChangeKind.CONFIG})
 """Kinds of change that hit all whom they reach at once."""
 MIN_SHARE = 0.01
@@ -64,6 +66,7 @@ AHEAD_H = 72
 CHANCE = 0.05
 """Fisher's one-sided p up to which the exposed complain more than chance explains."""
 NONE = "none"
+NOWHERE: Mapping[str, float] = {}
 
 Row = dict[str, Any]
 
@@ -136,12 +139,14 @@ def weigh(
     changes: Sequence[Row],
     *,
     leader: Mapping[str | None, float] | None = None,
+    elsewhere: Mapping[str, float] = NOWHERE,
 ) -> list[Row]:
     """Return rows of gold.attribution: the candidates and "none of these", adding up to 1.
 
     posterior = prior x likelihood of the hourly complaints under the change's time x Bayes factor
     of exposed against unexposed feedback of the same time, where enough of both is there. `leader`
     are the posteriors, by change, of a larger signal of the same days: they often share a cause.
+    `elsewhere` are the posteriors of incidents, by name, behind the trouble of other products.
     """
     candidates = _candidates(signal, changes)
     complaints = complaints_of(view, signal)
@@ -163,7 +168,9 @@ def weigh(
         logs.append(_likelihood(change, counts, expected, adoption, end=end))
         if comparison is not None:
             logs[-1] += comparison.log_factor
-    shares = posterior(list(np.asarray(logs) + np.log(_priors(signal, candidates, leader))))
+    shares = posterior(
+        list(np.asarray(logs) + np.log(_priors(signal, candidates, leader, elsewhere)))
+    )
     rows = [_row(signal, None, shares[0], None)]
     for change, comparison, share in zip(candidates, compared[1:], shares[1:], strict=True):
         row = _row(signal, change, share, comparison)
@@ -198,11 +205,12 @@ def _priors(
     signal: Mapping[str, Any],
     candidates: Sequence[Row],
     leader: Mapping[str | None, float] | None,
+    elsewhere: Mapping[str, float],
 ) -> Floats:
     """Return the prior of "none", then of each candidate.
 
     Each change brings its own risk: .2 against .8, whether it comes alone or with others; an
-    incident, even odds. Troubles of the same days have one cause in four cases of five: that of the
+    incident, even odds, and up to .9 the surer it is behind another product's trouble. Troubles of the same days have one cause in four cases of five: that of the
     larger one, as far as it is known.
     """
     own = [
@@ -213,7 +221,7 @@ def _priors(
     if not candidates:
         return np.ones(1)
     risks = [
-        1.0 - none if is_own else none_odds(c) * PRIOR_NONE
+        1.0 - none if is_own else none_odds(c, elsewhere) * PRIOR_NONE
         for is_own, c in zip(own, candidates, strict=True)
     ]
     priors = np.array([none, *risks])
@@ -228,9 +236,12 @@ def _priors(
     return np.asarray(ONE_CAUSE * known / known.sum() + (1.0 - ONE_CAUSE) * priors)
 
 
-def none_odds(change: Mapping[str, Any]) -> float:
+def none_odds(change: Mapping[str, Any], elsewhere: Mapping[str, float] = NOWHERE) -> float:
     """Return the prior odds of a change against "none of these"."""
-    risk = RISK_INCIDENT if change["kind"] == ChangeKind.INCIDENT else RISK
+    risk = RISK
+    if change["kind"] == ChangeKind.INCIDENT:
+        likelier = max(0.0, 2.0 * elsewhere.get(name_of(change), 0.0) - 1.0)
+        risk = RISK_INCIDENT + (RISK_INCIDENT_ELSEWHERE - RISK_INCIDENT) * likelier
     return risk / (1.0 - risk)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from closeloop.domain.change import ChangeKind
 from closeloop.domain.signal import share_complaints
 from closeloop.ports import Condition, StepContext, only_if_in
 from closeloop.stages.candidates import complaints_of
@@ -96,6 +97,29 @@ def elsewhere(context: StepContext, row: Row, cause: str) -> str | None:
         return None
     first = min(others, key=lambda r: (r["detected_at"], r["signal_id"]))
     return str(first["parent_id"] or first["signal_id"])
+
+
+def incidents_elsewhere(context: StepContext, product: str, *, since: datetime) -> dict[str, float]:
+    """Return how surely incidents, by name, are behind signals of other products since a time."""
+    likely = context.rows(
+        ATTRIBUTION,
+        columns=["signal_id", "name", "posterior"],
+        where=[("kind", "=", ChangeKind.INCIDENT.value), ("posterior", ">", 0.5)],
+    ).to_pylist()
+    if not likely:
+        return {}
+    others = context.rows(
+        SIGNAL,
+        columns=["signal_id"],
+        where=[
+            only_if_in("signal_id", {r["signal_id"] for r in likely}),
+            ("product", "!=", product),
+            ("window_end", ">=", since),
+        ],
+    )
+    known = set(others.column("signal_id").to_pylist())
+    found = sorted((r["posterior"], r["name"]) for r in likely if r["signal_id"] in known)
+    return {name: posterior for posterior, name in found}
 
 
 def follow(context: StepContext, fresh: Iterable[str], products: Iterable[str]) -> None:

@@ -167,10 +167,11 @@ def scan(
         return Scan((), 0, known)
     threshold = family / false_alarms
     terms = _terms(looks, data, known)
-    reached = np.flatnonzero(_evidence(terms.logs) >= threshold)
+    evidence = _evidence(terms.logs)
+    reached = np.flatnonzero(evidence >= threshold)
     logs = terms.logs.copy()
     logs[reached] = _gated(terms, reached, needed=float(np.log(threshold * HOURS_A_MONTH)))
-    evidence = _evidence(logs)
+    evidence[reached] = _evidence(logs[reached])
     alarms = tuple(
         _alarm(i, looks, terms, logs[i], evidence, threshold, data=data, family=family, q=q)
         for i in reached[evidence[reached] >= threshold]
@@ -179,7 +180,10 @@ def scan(
 
 
 def _evidence(logs: Floats) -> Floats:
-    total = np.logaddexp.reduce(logs, axis=1) - np.log(HOURS_A_MONTH)
+    # As logaddexp.reduce, and several times as fast.
+    most = np.maximum(logs.max(axis=1, initial=-np.inf), -1e300)
+    with np.errstate(divide="ignore"):
+        total = most + np.log(np.exp(logs - most[:, None]).sum(axis=1)) - np.log(HOURS_A_MONTH)
     return np.asarray(np.exp(np.minimum(total, LOG_CAP)))
 
 
@@ -213,8 +217,10 @@ def _terms(looks: Ints, data: SeriesData, known: Baselines) -> _Terms:
     hours, series = looks[:, 0], looks[:, 1]
     passed = np.concatenate([[0.0], np.cumsum(known.by_hour)])
     end = hours + 1 - known.first_day * 24
-    tested = data.member_row[data.testable]
-    own = _Counter(data.member_series[data.testable], data.hours[tested], data.weight[tested])
+    hour = data.hours[data.member_row]
+    # Sorting years of complaints for a look at the last hour would take longer than the look.
+    near = data.testable & (hour > hours[0] - max(WINDOWS_H)) & (hour <= hours[-1])
+    own = _Counter(data.member_series[near], hour[near], data.weight[data.member_row[near]])
     own_at = own.at(series, hours)
     complaints = _by_hour(data.hours, data.weight, known)
     feedback = _by_hour(data.all_hours, data.all_weight, known)

@@ -460,3 +460,30 @@ def test_products_that_share_a_blamed_incident_have_one_parent():
     assert blamed == ["bank down"] * 2
     first, second = sorted(by_product.values(), key=lambda r: (r["detected_at"], r["signal_id"]))
     assert (first["parent_id"], second["parent_id"]) == (None, first["signal_id"])
+
+
+def test_an_incident_that_hit_another_product_is_likelier_here():
+    """A release of the same hour, whose version nobody names, is explained away all the more."""
+
+    def found(*, other: bool) -> float:
+        context = InMemoryContext(now=NOW)
+        incident = change("incident", "bank down", NOW, product="*")
+        write_changes(context, incident, release("2.0", NOW - 5 * HOUR))
+        shops = [History(), History(product="other-app")]
+        for shop in shops:
+            run(context, shop.calm(version=None))
+        context.next_pass(now=NOW + 8 * HOUR)
+        for shop in shops[: 1 + other]:
+            shop.burst(60, end=NOW + 8 * HOUR, hours=8, version=None)
+            shop.write(context)
+        detect.run(context.as_step(detect.NAME))
+        attribute.run(context.as_step(attribute.NAME))
+        context.as_step("reader")
+        (signal,) = (
+            r
+            for r in context.rows(SIGNAL).to_pylist()
+            if not r["historic"] and r["product"] == "shop-app"
+        )
+        return float(weights(context, signal)["bank down"]["posterior"])
+
+    assert found(other=True) > found(other=False) + 0.02
