@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from closeloop.domain.change import ChangeKind
 from closeloop.domain.signal import SignalKind
 from closeloop.ports import StepContext
 from closeloop.stages.exposed import Adoption, adoption_of, merged, name_of, stages_of, who_had
-from closeloop.stages.product_view import ProductView, hour_of, time_of
+from closeloop.stages.product_view import Bools, ProductView, hour_of, time_of
 from closeloop.stats.baseline import HOURS_A_WEEK, Floats, Ints, hour_of_week, week_profiles
 from closeloop.stats.change_point import (
     BLAME_AT,
@@ -157,12 +157,20 @@ def weigh(
     counts, expected = _timing(view, complaints, end)
     usual = float(expected.mean())
     versions = {c["version"] for c in candidates if c["version"]}
+    too_late = _released_since(view, changes, signal["window_start"])
     adoption = adoption_of(context, view.product, since=end - WINDOW_H - 24, versions=versions)
     logs = [none_likelihood(counts, expected, HOURLY_PHI)]
     compared: list[Comparison | None] = [None]
     for change in candidates:
         comparison = _compare(
-            view, signal, change, adoption, complaints=complaints, usual=usual, until=until
+            view,
+            signal,
+            change,
+            adoption,
+            complaints=complaints,
+            usual=usual,
+            until=until,
+            left_out=too_late if change["version"] else None,
         )
         compared.append(comparison)
         logs.append(_likelihood(change, counts, expected, adoption, end=end))
@@ -179,6 +187,17 @@ def weigh(
             row["reasons"].append("the larger trouble of the same days is not its doing")
         rows.append(row)
     return rows
+
+
+def _released_since(view: ProductView, changes: Sequence[Row], since: datetime) -> Bools:
+    """Return which rows name a version that was released after a time."""
+    late = {
+        c["version"]
+        for c in changes
+        if c["kind"] == ChangeKind.RELEASE and c["version"] and c["started_at"] > since
+    }
+    version = view.coded("version")
+    return np.array([*(name in late for name in version.names), False])[version.codes]
 
 
 def complaints_of(view: ProductView, signal: Mapping[str, Any]) -> Ints:
@@ -289,6 +308,7 @@ def _compare(
     complaints: Ints,
     usual: float,
     until: int,
+    left_out: Bools | None,
 ) -> Comparison | None:
     """Compare exposed with unexposed feedback of the same time; None where nobody says which.
 
@@ -297,12 +317,15 @@ def _compare(
 
     The time is the signal's and the two days before, since the change was there: weeks of calm
     before would make a release guilty of whatever comes after it. `usual` complaints an hour are
-    expected.
+    expected. `left_out` are rows of versions that came out when the trouble was there already: they
+    hold it still, or its fix, so that they are no side to compare an earlier version with.
     """
     told = who_had(view, change)
     if told is None:
         return None
     named, exposed = told
+    if left_out is not None:
+        named = named & (exposed | ~left_out)
     since = max(hour_of(change["started_at"]), hour_of(signal["window_start"] - FORERUN))
     inside = named & (view.hours >= since) & (view.hours <= until) & view.testable
     if not inside.any():
