@@ -36,7 +36,7 @@ check: setup
 	$(BIN)/pytest -n 2 -m "not slow and not realdata" tests/unit tests/architecture
 
 test: check
-	$(BIN)/pytest -n 2 -m "slow or realdata" tests/unit
+	$(BIN)/pytest -n 2 -m "slow or realdata or hypothesis" --hypothesis-profile=thorough tests/unit
 	$(BIN)/pytest -n 2 tests/contract tests/acceptance
 
 # Each line is a process of its own: one holds one kind of session (classic, or Connect).

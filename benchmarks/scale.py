@@ -76,7 +76,7 @@ def _one(data: Path, size: int) -> dict[str, Any]:
     fits, detection = _Stopwatch(), _Peak()
     detection.before(detect)
     fits.watch(embed, "for_volume")
-    fits.watch(enrich, "_sentiment_head")
+    fits.watch(enrich, "_heads")
     fits.watch(theme._Product, "_first_themes")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -1,6 +1,6 @@
 """Prints how well tone is told on apps that it was not trained on, by voice, beside VADER.
 
-    python benchmarks/tone.py --data DIR [--cache DIR] [--texts 600]
+    python benchmarks/tone.py --data DIR [--cache DIR] [--texts 1500]
 
 DIR holds play_reviews.parquet and mini_bar.parquet (public; a part whose file is absent is left
 out). VADER is asked where it is installed (requirements-vader.txt). `--cache` keeps vectors.
@@ -30,10 +30,11 @@ from closeloop.text.clean import clean
 from closeloop.text.sentiment import text_log_odds
 from closeloop.text.words import words_of
 
-HELD_OUT_APPS = 4
 WORDS_FROM = 25_000
 VECTORS_FROM = 5_000
 OWN_STARS = 300
+BOTH_SIDES = (0.1, 0.9)
+"""Apps with a share of low stars outside of these say nothing: of some one side was collected."""
 NEUTRAL = (0.35, 0.65)
 
 Floats = npt.NDArray[np.float64]
@@ -104,36 +105,43 @@ def by_vader(texts: list[str]) -> Floats | None:
     return np.array([(1.0 - analyser.polarity_scores(text)["compound"]) / 2.0 for text in texts])
 
 
-def show(name: str, told: dict[str, Floats], low: Flags) -> None:
-    """Print the accuracy of each voice, and the calibration before and after 300 own stars."""
-    accuracy = "  ".join(f"{voice} {((p > 0.5) == low).mean():.3f}" for voice, p in told.items())
+def show(name: str, told: dict[str, Floats], low: Flags) -> dict[str, float]:
+    """Print each voice's accuracy, and the calibration before and after 300 own stars; return all."""
+    right = {voice: float(((p > 0.5) == low).mean()) for voice, p in told.items()}
+    accuracy = "  ".join(f"{voice} {share:.3f}" for voice, share in right.items())
     drawn = np.random.default_rng(0).permutation(len(low))
     own, rest = drawn[:OWN_STARS], drawn[OWN_STARS:]
     chance = told["all three"]
     platt = fit_platt(log_odds(chance[own]), low[own])
     after = platt.probability(log_odds(chance[rest]))
+    error, mended = calibration_error(chance, low), calibration_error(after, low[rest])
     print(
-        f"{name:40} {len(low)} texts  {accuracy}\n{'':40} calibration error "
-        f"{calibration_error(chance, low):.3f}; with {OWN_STARS} own stars "
-        f"{calibration_error(after, low[rest]):.3f}, accuracy {((after > 0.5) == low[rest]).mean():.3f}"
+        f"{name:40} {len(low)} texts  {low.mean():.2f} low  {accuracy}\n{'':40} calibration error "
+        f"{error:.3f}; with {OWN_STARS} own stars {mended:.3f}, "
+        f"accuracy {((after > 0.5) == low[rest]).mean():.3f}",
+        flush=True,
     )
+    return right | {"calibration error": error, "with own stars": mended}
 
 
 def held_out(reviews: Reviews, embedder: Embedder, *, texts: int) -> None:
-    """Print the accuracy on apps of which nothing was learned."""
+    """Print the accuracy on each app, learned from the other apps alone, and the mean over apps."""
     starred = np.flatnonzero(reviews.stars != 3)
     order = np.random.default_rng(1).permutation(starred)
     names, place, sizes = np.unique(reviews.group[starred], return_inverse=True, return_counts=True)
     low = np.bincount(place, weights=reviews.stars[starred] < 3) / sizes
-    # Apps of which one side only was collected tell a guess from nothing.
-    both = names[np.argsort(-np.where((low > 0.2) & (low < 0.8), sizes, 0))][:HELD_OUT_APPS]
+    told_apart = (low >= BOTH_SIDES[0]) & (low <= BOTH_SIDES[1]) & (sizes >= 3 * OWN_STARS)
+    names, sizes = names[told_apart], sizes[told_apart]
     print("\n## Tone on held-out apps (1-2 stars against 4-5)")
-    for app in both:
+    found = []
+    for app in names[np.argsort(-sizes)]:
         mine = reviews.group[order] == app
         heads = fit(reviews, embedder, order=order[~mine])
         test = order[mine][:texts]
         told = voices(heads, [reviews.texts[i] for i in test], embedder)
-        show(str(app), told, reviews.stars[test] < 3)
+        found.append(show(str(app), told, reviews.stars[test] < 3))
+    means = {name: np.mean([one[name] for one in found]) for name in found[0]}
+    print(f"mean of {len(found)} apps  " + "  ".join(f"{n} {m:.3f}" for n, m in means.items()))
 
 
 def other_languages(train: Reviews, reviews: Reviews, embedder: Embedder, *, texts: int) -> None:
@@ -158,7 +166,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--cache", type=Path)
-    parser.add_argument("--texts", type=int, default=600)
+    parser.add_argument("--texts", type=int, default=1_500)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as empty:
         cache = asked.cache or Path(empty)

@@ -31,6 +31,7 @@ from closeloop.stages.enrich_sentiment import (
     fit_head,
     negative_probability,
 )
+from closeloop.stages.enrich_urgency import UrgencyHead, fit_urgency
 from closeloop.stages.taxonomy_applied import note_first
 from closeloop.stages.vectors import matrix
 from closeloop.tables import EMBEDDING, ENRICHMENT, FEEDBACK, NAMED_CONFIDENCE
@@ -41,6 +42,7 @@ from closeloop.text.words import Words, words_of
 NAME = "enrich"
 STARS = "enrich.stars"
 SENTIMENT = "enrich.sentiment"
+URGENCY = "enrich.urgency"
 CATEGORY = "enrich.category"
 COLUMNS = ("product", "event_time", "rating", *embed_words.COLUMNS)
 BATCH = 25_000
@@ -53,6 +55,7 @@ class Models:
     """What a pass classifies with."""
 
     head: SentimentHead | None
+    urgent: UrgencyHead | None
     category: CategoryModel
     reader: Embedder
 
@@ -76,7 +79,7 @@ def run(context: StepContext) -> None:
     # The order of the vectors' file: then no vector has to be moved.
     rows = rows.sort_by([("feedback_id", "ascending"), ("revision", "ascending")])
     stars = Stars.from_bytes(context.state(STARS)).seen(_ratings(rows))
-    head = _sentiment_head(context, stars)
+    head, urgent = _heads(context, stars)
     if stars.due:
         stars = Stars(stars.low, stars.high, fitted_at=stars.low + stars.high)
     note_first(context)
@@ -85,7 +88,7 @@ def run(context: StepContext) -> None:
     # The model may have been changed between a killed pass and this one.
     vectors = vectors.filter(of_model(vectors.column("model"), context.embedder.model_id))
     reader = clause_reader(context, fresh=rows.num_rows)
-    models = Models(head=head, category=category, reader=reader)
+    models = Models(head=head, urgent=urgent, category=category, reader=reader)
     context.append(ENRICHMENT, _enriched(context, rows, vectors, models))
     context.count("enriched", rows.num_rows)
 
@@ -166,7 +169,8 @@ def _enriched_batch(
     text_only, negative, model = negative_probability(words, vectors, ratings, head=models.head)
     conflict = conflicts(text_only, ratings)
     negative = np.where(conflict, text_only, negative)
-    urgency, reasons = urgency_of(texts, negative)
+    like = None if models.urgent is None else models.urgent.like_urgent(vectors) & found
+    urgency, reasons = urgency_of(texts, negative, like_urgent=like)
     free = content_free(words)
     return ENRICHMENT.conform(
         pa.table(
@@ -242,13 +246,33 @@ def _several(filing: Filing, names: pa.Array) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array(offsets), entries)
 
 
-def _sentiment_head(context: StepContext, stars: Stars) -> SentimentHead | None:
-    if not stars.due:
-        blob = context.state(SENTIMENT)
-        head = None if blob is None else SentimentHead.from_bytes(blob)
-        # A head over another model's vectors says nothing of these.
-        return head if head is None or head.model_id == context.embedder.model_id else None
+def _heads(context: StepContext, stars: Stars) -> tuple[SentimentHead | None, UrgencyHead | None]:
+    """Return what tells tone and urgency; fitted to the user's own stars when they have doubled."""
     model_id = context.embedder.model_id
+    if not stars.due:
+        tone, urgency = context.state(SENTIMENT), context.state(URGENCY)
+        head = None if tone is None else SentimentHead.from_bytes(tone)
+        urgent = None if urgency is None else UrgencyHead.from_bytes(urgency)
+        # A head over another model's vectors says nothing of these.
+        return (
+            head if head is None or head.model_id == model_id else None,
+            urgent if urgent is None or urgent.model_id == model_id else None,
+        )
+    texts, vectors, negative = _starred(context)
+    if min(negative.sum(), (~negative).sum()) < 20:
+        return None, None
+    head = fit_head(words_of(texts), vectors, negative, model_id=model_id)
+    context.put_state(SENTIMENT, head.to_bytes())
+    context.count("sentiment heads fitted", 1)
+    urgent = fit_urgency(texts.filter(pa.array(negative)), vectors[negative], model_id=model_id)
+    if urgent is not None:
+        context.put_state(URGENCY, urgent.to_bytes())
+        context.count("urgency heads fitted", 1)
+    return head, urgent
+
+
+def _starred(context: StepContext) -> tuple[pa.ChunkedArray, Vectors, npt.NDArray[np.bool_]]:
+    """Return texts with 1-2 or 4-5 stars, their vectors, and which have 1-2."""
     columns = ["feedback_id", "revision", "rating"]
     rated: list[Condition] = [("rating", "!=", None), ("masker", "!=", None)]
     rows = context.rows(FEEDBACK, columns=columns, where=rated)
@@ -266,14 +290,8 @@ def _sentiment_head(context: StepContext, stars: Stars) -> SentimentHead | None:
     rows = rows.append_column("text", texts.column("text").take(place))
     vectors = _vectors(context, where=where)
     vector, found = joined_vectors(rows, vectors)
-    rows, vector = rows.filter(pa.array(found)), vector[found]
-    negative = _ratings(rows) <= 2
-    if min(negative.sum(), (~negative).sum()) < 20:
-        return None
-    head = fit_head(words_of(rows.column("text")), vector, negative, model_id=model_id)
-    context.put_state(SENTIMENT, head.to_bytes())
-    context.count("sentiment heads fitted", 1)
-    return head
+    rows = rows.filter(pa.array(found))
+    return rows.column("text"), vector[found], _ratings(rows) <= 2
 
 
 def _vectors(context: StepContext, *, where: Sequence[Condition]) -> pa.Table:

@@ -256,6 +256,7 @@ def test_the_fixture_holds_what_the_figures_say() -> None:
     assert not telling, "a line that only tickets of one issue share gives it away"
 
 
+@pytest.mark.slow
 @pytest.mark.model
 def test_real_tickets_are_grouped_with_few_wrong_groups(tmp_path: Path) -> None:
     try:
