@@ -49,9 +49,6 @@ HERE = {
     "spark.databricks.delta.snapshotPartitions": "2",
     # A vacuum would list a folder with up to 10,000 tasks.
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "2",
-    # Spark 4.2 puts parameters in while it parses, and Delta 4.4.0's parser does not: here they
-    # are put in after it.
-    "spark.sql.legacy.parameterSubstitution.constantsOnly": "true",
 }
 """Set on a session on this machine."""
 

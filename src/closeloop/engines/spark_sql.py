@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from closeloop.engines.spark_names import Names, quoted
+from closeloop.engines.spark_parameters import bound
 from closeloop.engines.spark_session import spark_faults
 from closeloop.errors import QueryError, redact
 from closeloop.stages.views import VIEWS
@@ -44,8 +45,8 @@ def run_query(
     _define(session, query, names, versions)
     try:
         # The query is the caller's own; what it may do is bounded above and by the parentheses.
-        whole = f"SELECT * FROM (\n{query}\n)"  # noqa: S608
-        return session.sql(whole, args=list(parameters)).toArrow()
+        whole = f"SELECT * FROM (\n{bound(query, parameters)}\n)"  # noqa: S608
+        return session.sql(whole).toArrow()
     except spark_faults() as error:
         raise QueryError(
             f"the query was refused: {redact(str(error).partition(' JVM stacktrace')[0], keep=600)}",

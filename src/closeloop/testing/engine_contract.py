@@ -191,3 +191,11 @@ class EngineContract:
         ):
             with pytest.raises(QueryError):
                 engine.sql(hostile, versions=versions)
+
+    def test_parameters_come_back_as_they_were(self, engine: Engine) -> None:
+        """A text is a value and never SQL; numbers and times keep what they are."""
+        values = ["it's ? a \\ \n'); é", 7, -1.5, True, NOON]
+        asked = ", ".join(f"? AS c{number}" for number in range(len(values)))
+        query = f"SELECT {asked}, '?' AS mark -- why?"
+        rows = engine.sql(query, versions={}, parameters=values).to_pylist()
+        assert list(rows[0].values()) == [*values, "?"]
