@@ -25,15 +25,20 @@ def main() -> None:
     folder, kill_at = Path(sys.argv[1]), int(sys.argv[2])
     writes = 0
 
+    def count():
+        nonlocal writes
+        writes += 1
+        if writes == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
     def counted(function, *, before):
         def wrapped(*args, **kwargs):
-            nonlocal writes
-            writes += 1
-            if before and writes == kill_at:
-                os.kill(os.getpid(), signal.SIGKILL)
+            # What ends a batch is counted when it ends: other writes lie within it.
+            if before:
+                count()
             result = function(*args, **kwargs)
-            if not before and writes == kill_at:
-                os.kill(os.getpid(), signal.SIGKILL)
+            if not before:
+                count()
             return result
 
         return wrapped

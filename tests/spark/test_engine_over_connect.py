@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Failed to set")
 
 
 @pytest.fixture(scope="module")
-def connected(place):
+def connected(place, tmp_path_factory):
     """A Connect session; pyspark starts the server in a process tree of its own."""
     from pyspark.sql import SparkSession
 
@@ -26,7 +26,11 @@ def connected(place):
     os.environ["PYSPARK_PYTHON"] = sys.executable
     builder = SparkSession.builder.remote("local[2]")
     jars = ",".join(sorted(str(path) for path in place.jars.glob("*.jar")))
-    for name, value in (HERE | QUICK | {"spark.jars": jars}).items():
+    own = {
+        "spark.jars": jars,
+        "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse")),
+    }
+    for name, value in (HERE | QUICK | own).items():
         builder = builder.config(name, value)
     session = builder.getOrCreate()
     yield open_session(place)

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from closeloop.engines.local import LocalEngine
 from closeloop.store.database import Database
 from closeloop.store.ledger import SqlLedger
@@ -35,11 +37,17 @@ def taken(folder: Path) -> list[str]:
     return sorted(rows.column("source_id").to_pylist())
 
 
-def test_a_batch_killed_at_any_write_is_replayed_without_duplicates(tmp_path):
-    prepared = tmp_path / "prepared"
-    (prepared / "inbox").mkdir(parents=True)
+WRITES = 5
+"""bronze, what is known of the files, the state, the step's commit, the end of the batch."""
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """A workspace into whose folder two files have come."""
+    folder = tmp_path_factory.mktemp("stream") / "prepared"
+    (folder / "inbox").mkdir(parents=True)
     conf = "".join(f"    {name}: '{value}'\n" for name, value in QUICK.items())
-    (prepared / "closeloop.yaml").write_text(
+    (folder / "closeloop.yaml").write_text(
         f"engine: spark\nspark:\n  master: local[2]\n  jars: {JARS.resolve()}\n"
         f"  driver_memory: 1g\n  conf:\n{conf}"
         "sources: {inbox: {files: [inbox]}}\n"
@@ -49,20 +57,39 @@ def test_a_batch_killed_at_any_write_is_replayed_without_duplicates(tmp_path):
             f'{{"id": "r{i}", "text": "payment failed {i} times", "at": "2024-02-06T11:00Z"}}\n'
             for i in range(part, ROWS, 2)
         )
-        (prepared / "inbox" / f"{part}.jsonl").write_text("".join(lines))
-    whole = tmp_path / "whole"
-    shutil.copytree(prepared, whole)
-    done = run(whole, 0)
-    assert done.returncode == 0, done.stderr[-3000:]
-    writes = int(done.stdout.split()[-1])
-    assert writes >= 4
-    expected = sorted(f"r{i}" for i in range(ROWS))
-    assert taken(whole) == expected
-    for kill_at in range(1, writes + 1):
-        folder = tmp_path / f"killed{kill_at}"
-        shutil.copytree(prepared, folder)
-        killed = run(folder, kill_at)
-        assert killed.returncode == -9, killed.stderr[-3000:]
-        again = run(folder, 0)
-        assert again.returncode == 0, again.stderr[-3000:]
-        assert taken(folder) == expected, f"killed at write {kill_at}"
+        (folder / "inbox" / f"{part}.jsonl").write_text("".join(lines))
+    return folder
+
+
+EXPECTED = sorted(f"r{i}" for i in range(ROWS))
+
+
+@pytest.mark.parametrize(
+    "kill_at",
+    [
+        pytest.param(1, id="between the first two writes"),
+        pytest.param(2, id="after the second", marks=pytest.mark.slow),
+        pytest.param(3, id="after the third", marks=pytest.mark.slow),
+        pytest.param(4, id="before the commit", marks=pytest.mark.slow),
+        pytest.param(WRITES, id="between commit and checkpoint"),
+    ],
+)
+def test_a_batch_that_is_killed_is_replayed_without_duplicates(prepared, tmp_path, kill_at):
+    folder = tmp_path / "killed"
+    shutil.copytree(prepared, folder)
+    killed = run(folder, kill_at)
+    assert killed.returncode == -9, killed.stderr[-3000:]
+    again = run(folder, 0)
+    assert again.returncode == 0, again.stderr[-3000:]
+    assert taken(folder) == EXPECTED
+
+
+@pytest.mark.slow
+def test_these_are_all_the_writes_of_a_batch_and_a_later_run_makes_none(prepared, tmp_path):
+    folder = tmp_path / "whole"
+    shutil.copytree(prepared, folder)
+    for writes in (WRITES, 0):
+        done = run(folder, 0)
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert done.stdout.split() == ["DONE", str(writes)]
+        assert taken(folder) == EXPECTED
