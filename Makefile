@@ -13,7 +13,7 @@ JARS := .spark/jars
 SPARK_TEST := CLOSELOOP_SPARK_JARS=$(CURDIR)/$(JARS)/spark CLOSELOOP_KAFKA_JARS=$(CURDIR)/$(JARS)/kafka \
 	$(SPARK_BIN)/pytest --allow-hosts=127.0.0.1,localhost
 
-.PHONY: setup demo test test-spark test-kafka check format bench lock clean java test-postgres
+.PHONY: setup demo test test-spark test-spark-slow test-kafka check format bench lock clean java test-postgres
 
 setup: $(READY)
 
@@ -43,7 +43,11 @@ test: check
 test-spark: $(SPARK_READY)
 	$(SPARK_TEST) tests/spark/test_engine_on_sail.py
 	$(SPARK_TEST) tests/spark/test_engine_over_connect.py
-	$(SPARK_TEST) tests/spark --ignore tests/spark/test_engine_on_sail.py --ignore tests/spark/test_engine_over_connect.py
+	$(SPARK_TEST) -m "not slow" tests/spark --ignore tests/spark/test_engine_on_sail.py --ignore tests/spark/test_engine_over_connect.py
+
+# What test-spark leaves out: a driver killed at the other writes, a longer backtest.
+test-spark-slow: $(SPARK_READY)
+	$(SPARK_TEST) -m slow tests/spark
 
 test-kafka: $(SPARK_READY)
 	$(SPARK_TEST) tests/kafka

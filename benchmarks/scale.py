@@ -81,7 +81,7 @@ def _one(data: Path, size: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         initialise(folder)
-        distinct = _write(data / "play_reviews.parquet", folder / "reviews.parquet", size)
+        distinct = write_reviews(data / "play_reviews.parquet", folder / "reviews.parquet", size)
         command = [sys.executable, "-m", "closeloop", "-w", name, "ingest"]
         command += [str(folder / "reviews.parquet"), "--source", "play"]
         subprocess.run(command, check=True, capture_output=True)
@@ -148,7 +148,7 @@ def _peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _write(source: Path, target: Path, size: int) -> int:
+def write_reviews(source: Path, target: Path, size: int) -> int:
     """Write so many reviews, each drawn review after its first time worded anew; return distinct."""
     reviews = pq.read_table(source)
     draw = np.random.default_rng(7)

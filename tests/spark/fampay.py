@@ -1,6 +1,6 @@
 """Runs FamPay's backtest on one engine and prints what it found: python fampay.py DATA FOLDER KIND …
 
-    python fampay.py DATA FOLDER local|sail|spark [--every HOURS] [--days N]
+    python fampay.py DATA FOLDER local|sail|spark [--since DAY] [--start DAY] [--days N] [--every HOURS]
 
 Writes FOLDER/found.json with signals, themes, assignments and decisions, and prints the seconds.
 """
@@ -19,11 +19,10 @@ import pyarrow.parquet as pq
 
 from closeloop.app import Workspace, initialise
 from closeloop.engines.local import LocalEngine
-from closeloop.tables import ASSIGNMENT, ATTRIBUTION, DECISION, SERIES, SIGNAL, THEME
+from closeloop.tables import ASSIGNMENT, ATTRIBUTION, DECISION, SERIES, SIGNAL, THEME, TIME
 from closeloop.testing.progress import SilentProgress
 
 APP = "com.fampay.in"
-START = datetime(2023, 2, 1, tzinfo=UTC)
 KEY = json.dumps({"key_id": "test", "secret": "00" * 32})
 COMPARED = (SIGNAL, ATTRIBUTION, DECISION, THEME, ASSIGNMENT, SERIES)
 
@@ -33,8 +32,10 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("folder", type=Path)
     parser.add_argument("kind", choices=["local", "sail", "spark"])
-    parser.add_argument("--every", type=float, default=6)
-    parser.add_argument("--days", type=float, default=11)
+    parser.add_argument("--since", type=utc, default="2022-11-01", help="the history's beginning")
+    parser.add_argument("--start", type=utc, default="2023-02-05")
+    parser.add_argument("--every", type=float, default=24)
+    parser.add_argument("--days", type=float, default=4)
     parser.add_argument("--jars", type=Path)
     parser.add_argument("--cache", type=Path)
     options = parser.parse_args()
@@ -61,15 +62,20 @@ def main() -> None:
     sys.stdout.flush()
 
 
+def utc(day: str) -> datetime:
+    return datetime.fromisoformat(day).replace(tzinfo=UTC)
+
+
 def backtest(options: argparse.Namespace) -> float:
-    from closeloop.cli.backtest import _history
+    from closeloop.cli.backtest_run import run_backtest
     from closeloop.connectors.intake.request import IntakeRequest
     from closeloop.connectors.intake.take_in import take_in
     from closeloop.replay import ReplayPlan
 
     workspace = Workspace(options.folder, progress=SilentProgress())
     reviews = pq.read_table(options.data / "play_reviews.parquet")
-    reviews = reviews.filter(pc.equal(reviews.column("app"), APP))
+    reviews = reviews.filter(pc.equal(reviews["app"], APP))
+    reviews = reviews.filter(pc.greater_equal(reviews["at"].cast(TIME), options.since))
     pq.write_table(reviews, options.folder / "reviews.parquet")
     mapping = {
         "text": "content",
@@ -81,14 +87,12 @@ def backtest(options: argparse.Namespace) -> float:
     }
     with workspace.step("ingest") as step:
         take_in(step, [options.folder / "reviews.parquet"], IntakeRequest("play", mapping))
-    end = START + timedelta(days=options.days)
-    bronze, changes, exposure = _history(workspace, [APP], until=end)
-    plan = ReplayPlan(start=START, end=end, every=timedelta(hours=options.every))
-    into = options.folder / "backtests" / "b"
+    end = options.start + timedelta(days=options.days)
+    plan = ReplayPlan(start=options.start, end=end, every=timedelta(hours=options.every))
     started = time.perf_counter()
-    workspace.replay(plan, bronze, changes=changes, exposure=exposure, into=into)
+    run_backtest(workspace, plan, products=[APP], name="b")
     seconds = time.perf_counter() - started
-    engine = LocalEngine(into / "lake")
+    engine = LocalEngine(options.folder / "backtests" / "b" / "lake")
     found = {}
     for table in COMPARED:
         names = [c.name for c in table.columns if not c.operational]

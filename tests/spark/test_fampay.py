@@ -14,7 +14,6 @@ from tests.spark.conftest import JARS
 
 SCRIPT = Path(__file__).with_name("fampay.py")
 DATA = Path(os.environ.get("CLOSELOOP_DATA", "../shared/data"))
-EVERY_H = os.environ.get("CLOSELOOP_FAMPAY_EVERY", "24")
 
 
 @pytest.mark.realdata
@@ -22,14 +21,26 @@ EVERY_H = os.environ.get("CLOSELOOP_FAMPAY_EVERY", "24")
 @pytest.mark.skipif(
     not (DATA / "play_reviews.parquet").exists(), reason=f"no play_reviews.parquet in {DATA}"
 )
-def test_the_backtest_finds_the_same_on_spark(tmp_path):
+@pytest.mark.parametrize(
+    "window",
+    [
+        pytest.param([], id="the bad release, a look a day"),
+        pytest.param(
+            ["--since", "2019-08-01", "--start", "2023-02-01", "--days", "11", "--every", "12"],
+            id="all history and eleven days, a look each twelve hours",
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_the_backtest_finds_the_same_on_spark(tmp_path, window):
     found = {}
     for kind in ("local", "spark"):
         folder = tmp_path / kind
-        command = [sys.executable, str(SCRIPT), str(DATA), str(folder), kind, "--every", EVERY_H]
+        command = [sys.executable, str(SCRIPT), str(DATA), str(folder), kind, *window]
         subprocess.run([*command, "--jars", JARS, "--cache", tmp_path / "vectors"], check=True)
         found[kind] = json.loads((folder / "found.json").read_text())
     assert found["local"]["gold.signal"]
     assert found["local"]["gold.decision"]
     assert found["local"]["silver.theme"]
-    assert found["spark"] == found["local"]
+    for name, rows in found["local"].items():
+        assert found["spark"][name] == rows, name
