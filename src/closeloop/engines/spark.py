@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from closeloop.engines.keys import last_of_each_key
-from closeloop.engines.spark_batches import CARRIER, over_carried, packed, unpacked
+from closeloop.engines.spark_batches import CARRIER, dense, over_carried, packed, unpacked
 from closeloop.engines.spark_filters import as_match, filtered
 from closeloop.engines.spark_names import Names, quoted
 from closeloop.engines.spark_session import spark_faults
@@ -158,7 +158,7 @@ class SparkEngine:
 
     def _write(self, table: Table, rows: pa.Table, mode: str, transaction: Transaction) -> int:
         with self._told(table, "written"):
-            frame = self._session.createDataFrame(rows, schema=_ddl(table))
+            frame = self._session.createDataFrame(dense(rows), schema=_ddl(table))
             frame = frame.coalesce(1 + rows.num_rows // ROWS_A_FILE)
             self._names.save(self._writer(frame, table, mode, transaction), table)
         return self._newest(table)
@@ -182,7 +182,7 @@ class SparkEngine:
         view = f"closeloop_{secrets.token_hex(8)}"
         named = {APP_ID: transaction.app_id, APP_VERSION: str(transaction.version)}
         with self._told(table, "written"), self._set(named):
-            self._session.createDataFrame(rows).createOrReplaceTempView(view)
+            self._session.createDataFrame(dense(rows)).createOrReplaceTempView(view)
             try:
                 self._session.sql(
                     f"MERGE WITH SCHEMA EVOLUTION INTO {self._names.identifier(table)} AS target "

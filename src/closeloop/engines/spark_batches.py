@@ -14,6 +14,16 @@ CARRIER = "number bigint, batch binary"
 CARRIER_SCHEMA = pa.schema([("number", pa.int64()), ("batch", pa.binary())])
 
 
+def dense(rows: pa.Table) -> pa.Table:
+    """Return the same rows without batches that hold none.
+
+    pyspark 4.2 makes a DataFrame of a table up to its first empty batch, and says nothing of the
+    rows behind it.
+    """
+    batches = [batch for batch in rows.to_batches() if batch.num_rows]
+    return pa.Table.from_batches(batches, rows.schema)
+
+
 def packed(rows: pa.Table, *, batch_size: int) -> pa.Table:
     """Return a table of batches of so many rows, in order; rows without any give one empty batch."""
     batches = rows.combine_chunks().to_batches(batch_size)

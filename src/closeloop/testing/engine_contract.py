@@ -121,6 +121,20 @@ class EngineContract:
         found = engine.read(THEME, version=version, where=where).column("theme_id")
         assert sorted(found.to_pylist()) == ["t2", "u"]
 
+    def test_rows_in_pieces_come_whole_also_where_a_piece_is_empty(self, engine: Engine) -> None:
+        """Steps join tables, of which any may hold nothing."""
+        first, second, third, fourth = (THEME.from_rows([_theme(t, "p")]) for t in "abcd")
+        nothing = first.slice(0, 0)
+        pieces = [first, nothing, second]
+        engine.append(THEME, pa.concat_tables(pieces), transaction=self.transaction())
+        assert set(_products(engine)) == {"a", "b"}
+        pieces = [second, nothing, third, nothing]
+        engine.merge(THEME, pa.concat_tables(pieces), transaction=self.transaction())
+        assert set(_products(engine)) == {"a", "b", "c"}
+        pieces = [nothing, third, nothing, fourth]
+        engine.replace(THEME, pa.concat_tables(pieces), transaction=self.transaction())
+        assert set(_products(engine)) == {"c", "d"}
+
     def test_replace_puts_rows_in_place_of_all(self, engine: Engine) -> None:
         """Nothing of the old rows stays."""
         self.put(engine, _theme("a", "p"))

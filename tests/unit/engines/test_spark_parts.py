@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from closeloop.engines.databricks import UnityNames
 from closeloop.engines.filters import expression
-from closeloop.engines.spark_batches import over_carried, packed, unpacked
+from closeloop.engines.spark_batches import dense, over_carried, packed, unpacked
 from closeloop.engines.spark_filters import as_match
 from closeloop.engines.spark_names import FolderNames, quoted
 from closeloop.engines.spark_sql import CALLS_OUT, spark_type
@@ -39,6 +39,15 @@ def test_batches_come_back_in_order_whatever_order_they_travel_in(rows, batch_si
     back = unpacked(pa.Table.from_batches(over_carried(step)(iter(shuffled))))
     assert back.equals(table)
     assert max(sizes) <= batch_size
+
+
+@given(st.lists(st.integers(0, 3)))
+def test_a_table_without_its_empty_batches_has_the_same_rows(sizes):
+    schema = pa.schema([("n", pa.int64())])
+    pieces = [pa.table({"n": range(size)}, schema=schema) for size in sizes]
+    rows = pa.concat_tables([schema.empty_table(), *pieces])
+    assert dense(rows).equals(rows)
+    assert all(len(chunk) for chunk in dense(rows)["n"].chunks)
 
 
 THEMES = THEME.from_rows(
