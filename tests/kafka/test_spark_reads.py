@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
@@ -14,8 +12,8 @@ from closeloop.app import Workspace
 from closeloop.streaming import checkpoint, streams_of, take_in_stream
 from closeloop.tables import BRONZE_FEEDBACK
 from closeloop.testing.progress import SilentProgress
+from tests.spark.conftest import JARS, QUICK
 
-JARS = Path(os.environ.get("CLOSELOOP_SPARK_JARS", ".spark/jars/spark"))
 BATCH = 100
 
 
@@ -34,8 +32,9 @@ def send(broker, topic, numbers) -> None:
 
 @pytest.fixture
 def workspace(broker, topic, tmp_path):
+    conf = json.dumps(QUICK)
     (tmp_path / "closeloop.yaml").write_text(
-        f"engine: spark\nspark: {{master: 'local[2]', jars: '{JARS.resolve()}', driver_memory: 1g}}\n"
+        f"engine: spark\nspark: {{master: 'local[2]', jars: '{JARS.resolve()}', conf: {conf}}}\n"
         "sources:\n  stream:\n    kafka:\n"
         f"      servers: {broker.servers}\n      topics: [{topic}]\n      batch: {BATCH}\n"
     )
