@@ -13,6 +13,7 @@ from closeloop.stats.calibration import (
     calibration_error,
     fit_confidence,
     linear,
+    relative_size,
 )
 from closeloop.stats.themes import own_and_next
 from theme_feed import Feed, Ints, Vectors
@@ -28,10 +29,11 @@ LEAST = 20
 
 @dataclass(frozen=True, slots=True)
 class _Themed:
-    """Texts in themes: scores, margins, their theme, gold intent, and whether it is the theme's."""
+    """Texts in themes: scores, margins, relative size of their theme, their theme, gold intent, and whether it is the theme's."""
 
     scores: Floats
     margins: Floats
+    sizes: Floats
     theme: Ints
     intent: Ints
     right: npt.NDArray[np.bool_]
@@ -49,7 +51,8 @@ def print_confidence(
             f"\n## Confidence, {name}: {themed.right.mean():.3f} of the texts share the theme's intent"
         )
         start_error = calibration_error(
-            ThemeConfidence().probability(themed.scores, themed.margins), themed.right
+            ThemeConfidence().probability(themed.scores, themed.margins, themed.sizes),
+            themed.right,
         )
         print(f"no labels (fitted to this set: no evidence): calibration error {start_error:.3f}")
         for labels in LABELS:
@@ -71,6 +74,7 @@ def _themed(feed: Feed, vectors: Vectors, truth: Ints) -> _Themed:
     return _Themed(
         scores=memory.frame.scores(own),
         margins=(own - following) / memory.frame.sd,
+        sizes=relative_size(memory.sizes)[theme],
         theme=theme,
         intent=intent,
         right=table.argmax(axis=1)[theme] == intent,
@@ -96,9 +100,11 @@ def _print_texts(themed: _Themed, labels: int) -> None:
     for seed in SEEDS:
         one, other = _pairs(themed, labels, np.random.default_rng(seed))
         fitted = fit_confidence(
-            (odds[one] + odds[other]) / 2, themed.intent[one] == themed.intent[other]
+            (odds[one] + odds[other]) / 2,
+            themed.sizes[one],
+            themed.intent[one] == themed.intent[other],
         )
-        chance = fitted.probability(themed.scores, themed.margins)
+        chance = fitted.probability(themed.scores, themed.margins, themed.sizes)
         errors.append(calibration_error(chance, themed.right))
         sure = chance >= SURE
         covered.append(sure.mean())

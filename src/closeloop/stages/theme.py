@@ -40,7 +40,7 @@ from closeloop.stages.theme_rows import (
     write_books,
 )
 from closeloop.stages.theme_tickets import take_in_tickets
-from closeloop.stats.calibration import ThemeConfidence
+from closeloop.stats.calibration import ThemeConfidence, relative_size
 from closeloop.stats.theme_births import NOVEL_BELOW, edge_of
 from closeloop.stats.themes import (
     ASSIGN_AT,
@@ -153,7 +153,7 @@ class _Product:
         chance = np.full(len(formed), np.nan)
         inside = groups >= 0
         own, following = own_and_next(centred[inside], memory.centres, groups[inside])
-        chance[inside] = self._chance(memory, own, following)
+        chance[inside] = self._chance(memory, groups[inside], own, following)
         rows = assignments(
             self._product,
             formed,
@@ -183,7 +183,7 @@ class _Product:
             place, first, second = best_two(centred, memory.centres)
             near = memory.frame.scores(first) >= ASSIGN_AT
             names[near] = np.array(memory.ids, object)[place[near]]
-            chance[near] = self._chance(memory, first[near], second[near])
+            chance[near] = self._chance(memory, place[near], first[near], second[near])
             edge = near & _at_the_edge(memory, first, place)
             memory.grow(place[near], centred[near])
             for number in np.unique(place[near]):
@@ -258,7 +258,7 @@ class _Product:
                 self._product,
                 formed,
                 names,
-                chance=self._chance(memory, own, following),
+                chance=self._chance(memory, start + groups, own, following),
                 formed=np.ones(len(formed.ids), np.bool_),
                 model=self._confidence.name,
             )
@@ -298,9 +298,10 @@ class _Product:
         self._context.count("themes found" if parent is None else "emerging themes", count)
         return np.array([*ids, None], object)[groups]
 
-    def _chance(self, memory: ThemeMemory, own: Floats, following: Floats) -> Floats:
+    def _chance(self, memory: ThemeMemory, places: Ints, own: Floats, following: Floats) -> Floats:
         margins = (own - following) / memory.frame.sd
-        return self._confidence.probability(memory.frame.scores(own), margins)
+        sizes = relative_size(memory.sizes)[places]
+        return self._confidence.probability(memory.frame.scores(own), margins, sizes)
 
     def _add(
         self, texts: Texts, names: npt.NDArray[np.object_], *, chance: Floats | None = None

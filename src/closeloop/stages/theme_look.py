@@ -13,7 +13,13 @@ from closeloop.ports import StepContext, only_if_in
 from closeloop.stages.theme_memory import MAX_PROPOSED, ThemeMemory
 from closeloop.stages.theme_recall import recall, texts_of
 from closeloop.stages.theme_rows import ThemeBook, micros_of
-from closeloop.stats.calibration import MIN_PAIRS, ThemeConfidence, fit_confidence, linear
+from closeloop.stats.calibration import (
+    MIN_PAIRS,
+    ThemeConfidence,
+    fit_confidence,
+    linear,
+    relative_size,
+)
 from closeloop.stats.logistic import Platt
 from closeloop.stats.themes import MERGE_AT, SPLIT_AT, mean_cosine_between, own_and_next
 from closeloop.tables import ASSIGNMENT
@@ -56,18 +62,19 @@ def confidence_of(context: StepContext) -> ThemeConfidence:
     At most once a day, as reading the judged texts takes a while.
     """
     blob = context.state(CONFIDENCE)
-    looked_at, pairs, slope, offset = (0, 0, 1.0, 0.0) if blob is None else json.loads(blob)
-    current = ThemeConfidence(Platt(slope, offset), pairs)
+    # An earlier release wrote no weight of the size.
+    kept = [0, 0, 1.0, 0.0] if blob is None else json.loads(blob)
+    looked_at, pairs, slope, offset, size_weight = (*kept, 0.0)[:5]
+    current = ThemeConfidence(Platt(slope, offset), pairs, size_weight)
     now = micros_of(context.now)
     if now - looked_at < timedelta(days=1) // timedelta(microseconds=1):
         return current
     judged = context.ops.labels(LabelKind.PAIR)
     if len(judged) >= max(MIN_PAIRS, 1.25 * current.pairs):
-        log_odds, same = _judged_pairs(context, judged)
-        fitted = fit_confidence(log_odds, same)
+        fitted = fit_confidence(*_judged_pairs(context, judged))
         current = fitted if fitted.pairs else current
     platt = current.platt
-    kept = [now, current.pairs, platt.slope, platt.offset]
+    kept = [now, current.pairs, platt.slope, platt.offset, current.size_weight]
     context.put_state(CONFIDENCE, json.dumps(kept).encode())
     return current
 
@@ -103,8 +110,8 @@ def _split_from(book: ThemeBook, theme_id: str, origin: str) -> str | None:
 
 def _judged_pairs(
     context: StepContext, judged: list[Label]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """Return log odds and answers of the judged pairs whose two texts are in one theme."""
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Return log odds, theme's relative size and answer of judged pairs within one theme."""
     wanted = sorted({i for label in judged for i in label.subject})
     rows = context.rows(
         ASSIGNMENT,
@@ -117,6 +124,7 @@ def _judged_pairs(
         )
     )
     odds: dict[str, float] = {}
+    size_of: dict[str, float] = {}
     for product in sorted(set(rows.column("product").to_pylist())):
         memory = recall(context, ThemeBook(context, product))
         texts = texts_of(context, product, rows.drop_columns("theme_id"))
@@ -130,6 +138,7 @@ def _judged_pairs(
         own, following = own_and_next(centred, memory.centres, places)
         scores = linear(memory.frame.scores(own), (own - following) / memory.frame.sd)
         odds |= dict(zip(texts.ids.tolist(), scores.tolist(), strict=True))
+        size_of |= dict(zip(memory.ids, relative_size(memory.sizes).tolist(), strict=True))
     usable = [
         label
         for label in judged
@@ -138,5 +147,6 @@ def _judged_pairs(
         and theme_of[label.subject[0]] == theme_of[label.subject[1]]
     ]
     pairs = np.array([[odds[i] for i in label.subject] for label in usable], np.float64)
+    sizes = np.array([size_of[theme_of[label.subject[0]]] for label in usable], np.float64)
     same = np.array([label.value == SAME for label in usable], np.bool_)
-    return pairs.reshape(-1, 2).mean(axis=1) if len(usable) else np.zeros(0), same
+    return pairs.reshape(-1, 2).mean(axis=1) if len(usable) else np.zeros(0), sizes, same
