@@ -33,6 +33,8 @@ from closeloop.text.words import words_of
 WORDS_FROM = 25_000
 VECTORS_FROM = 5_000
 OWN_STARS = 300
+DRAWS = 8
+"""Draws of an app's own stars, over which their effect is averaged."""
 BOTH_SIDES = (0.1, 0.9)
 """Apps with a share of low stars outside of these say nothing: of some one side was collected."""
 NEUTRAL = (0.35, 0.65)
@@ -109,19 +111,30 @@ def show(name: str, told: dict[str, Floats], low: Flags) -> dict[str, float]:
     """Print each voice's accuracy, and the calibration before and after 300 own stars; return all."""
     right = {voice: float(((p > 0.5) == low).mean()) for voice, p in told.items()}
     accuracy = "  ".join(f"{voice} {share:.3f}" for voice, share in right.items())
-    drawn = np.random.default_rng(0).permutation(len(low))
-    own, rest = drawn[:OWN_STARS], drawn[OWN_STARS:]
     chance = told["all three"]
-    platt = fit_platt(log_odds(chance[own]), low[own])
-    after = platt.probability(log_odds(chance[rest]))
-    error, mended = calibration_error(chance, low), calibration_error(after, low[rest])
+    mended, perfect, accurate = [], [], []
+    for seed in range(DRAWS):
+        draw = np.random.default_rng(seed)
+        drawn = draw.permutation(len(low))
+        own, rest = drawn[:OWN_STARS], drawn[OWN_STARS:]
+        platt = fit_platt(log_odds(chance[own]), low[own])
+        after = platt.probability(log_odds(chance[rest]))
+        mended.append(calibration_error(after, low[rest]))
+        # What would be measured if each text were negative with just that probability.
+        perfect.append(calibration_error(after, draw.random(len(after)) < after))
+        accurate.append(((after > 0.5) == low[rest]).mean())
+    measured = {
+        "calibration error": calibration_error(chance, low),
+        "with own stars": float(np.mean(mended)),
+        "a perfect one": float(np.mean(perfect)),
+    }
     print(
-        f"{name:40} {len(low)} texts  {low.mean():.2f} low  {accuracy}\n{'':40} calibration error "
-        f"{error:.3f}; with {OWN_STARS} own stars {mended:.3f}, "
-        f"accuracy {((after > 0.5) == low[rest]).mean():.3f}",
+        f"{name:40} {len(low)} texts  {low.mean():.2f} low  {accuracy}\n{'':40} "
+        + "  ".join(f"{what} {value:.3f}" for what, value in measured.items())
+        + f"  accuracy then {np.mean(accurate):.3f}",
         flush=True,
     )
-    return right | {"calibration error": error, "with own stars": mended}
+    return right | measured
 
 
 def held_out(reviews: Reviews, embedder: Embedder, *, texts: int) -> None:
