@@ -211,6 +211,7 @@ class EmbedderSettings(_Strict):
     threads: int | None = Field(None, gt=0)
     at_once: int = Field(20_000, ge=2_000)
     sample: int = Field(12_000, ge=2_000)
+    second_looks: int = Field(1_000, ge=0)
     student_agreement: float = Field(0.7, ge=0, le=1)
     prefix: str = Field("", max_length=200)
     endpoint: str | None = None
@@ -534,6 +535,7 @@ def load(folder: Path) -> LoadedSettings:
             theme_min_texts=main.themes.min_texts,
             embed_at_once=main.embedder.at_once,
             student_sample=main.embedder.sample,
+            second_looks=main.embedder.second_looks,
             student_agreement=main.embedder.student_agreement,
             seed=main.seed,
         ),

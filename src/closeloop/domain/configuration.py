@@ -28,7 +28,9 @@ class Configuration:
     `products` may be empty: then every product name found in the feedback is a product.
     `max_future` is how far in the future an event may lie before it is quarantined (clock skew).
     More than `embed_at_once` new distinct texts are left to a student, if it is fitted to the
-    model's vectors of `student_sample` of them and agrees with it by `student_agreement`. Long histories are enriched and themed `portion_rows` at a time.
+    model's vectors of `student_sample` of them and agrees with it by `student_agreement`; the model
+    then reads those whose theme is in doubt, at most `second_looks` a day. Long histories are
+    enriched and themed `portion_rows` at a time.
     """
 
     products: tuple[Product, ...]
@@ -44,6 +46,7 @@ class Configuration:
     theme_min_texts: int = 200
     embed_at_once: int = 20_000
     student_sample: int = 12_000
+    second_looks: int = 1_000
     student_agreement: float = 0.7
     portion_rows: int = 100_000
     seed: int = 7

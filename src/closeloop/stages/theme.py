@@ -39,6 +39,7 @@ from closeloop.stages.theme_rows import (
     unassigned,
     write_books,
 )
+from closeloop.stages.theme_second_look import looks_left, note_looks, second_look
 from closeloop.stages.theme_tickets import take_in_tickets
 from closeloop.stats.calibration import ThemeConfidence, relative_size
 from closeloop.stats.theme_births import NOVEL_BELOW, edge_of
@@ -85,7 +86,7 @@ def run(context: StepContext) -> None:
     rows = unassigned(context, complaints(context, enriched))
     if not rows.num_rows:
         return
-    written = Written()
+    written = Written(second_looks=(left := looks_left(context)))
     confidence = confidence_of(context)
     for product, texts in gather(context, rows, feedback=feedback, vectors=vectors).items():
         _Product(context, product, confidence, written).take_in(texts)
@@ -94,6 +95,8 @@ def run(context: StepContext) -> None:
     write_books(context, [book for book, _ in written.finished])
     for book, memory in written.finished:
         remember(context, book, memory)
+    if written.second_looks < left:
+        note_looks(context, written.second_looks)
     written.flush(context)
 
 
@@ -127,12 +130,18 @@ class _Product:
         looks = now - memory.looked_at >= LOOK_EVERY_US
         if looks:
             settle_emerging(self._context, self._book, memory)
+        texts = self._second_look(memory, texts)
         for start in range(0, len(texts), CHUNK):
             self._assign(memory, texts.take(np.arange(start, min(start + CHUNK, len(texts)))))
         if looks:
             look_again(self._context, self._book, memory)
             memory.looked_at = now
         self._written.finished.append((self._book, memory))
+
+    def _second_look(self, memory: ThemeMemory, texts: Texts) -> Texts:
+        looked = second_look(self._context, memory, texts, left=self._written.second_looks)
+        self._written.second_looks -= int((texts.by_student & ~looked.by_student).sum())
+        return looked
 
     def _first_themes(self, texts: Texts, earlier: Texts | None) -> tuple[ThemeMemory, Texts]:
         """Cluster what has gathered; return the memory, and new texts beyond the clustering."""
@@ -142,8 +151,10 @@ class _Product:
         )
         chosen = np.arange(len(together))
         if len(chosen) > MAX_BOOTSTRAP:
-            # Ids are hashes, so the lowest are a draw that every run repeats.
-            chosen = np.sort(np.argsort(together.ids.astype(str), kind="stable")[:MAX_BOOTSTRAP])
+            # Ids are hashes, so the lowest are a draw that every run repeats. What the model read
+            # itself comes first.
+            order = np.lexsort((together.ids.astype(str), together.by_student))
+            chosen = np.sort(order[:MAX_BOOTSTRAP])
         formed = together.take(chosen)
         memory = _empty_memory(self._context, formed)
         centred = memory.frame.centred(formed.vectors)

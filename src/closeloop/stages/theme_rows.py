@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from closeloop.domain.taxonomy import UNKNOWN
-from closeloop.ports import StepContext, of_model, only_if_in
+from closeloop.ports import STUDENT, StepContext, of_model, only_if_in
 from closeloop.stages.theme_memory import Floats, Ints, ThemeMemory, Vectors, Waiting
 from closeloop.stages.vectors import matrix
 from closeloop.tables import ASSIGNMENT, EMBEDDING, FEEDBACK, THEME, TIME, Table
@@ -40,13 +40,17 @@ NEW_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """Texts of one product in order of event time: keys, times (µs), vectors, words."""
+    """Texts of one product in order of event time: keys, times (µs), vectors, words.
+
+    `by_student` marks vectors that a student made, not the model itself.
+    """
 
     ids: npt.NDArray[np.object_]
     revisions: Ints
     times: Ints
     vectors: Vectors
     texts: pa.Array
+    by_student: npt.NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -59,6 +63,7 @@ class Texts:
             self.times[chosen],
             self.vectors[chosen],
             self.texts.take(pa.array(chosen)),
+            self.by_student[chosen],
         )
 
     def and_then(self, more: Texts) -> Texts:
@@ -69,6 +74,7 @@ class Texts:
             np.concatenate([self.times, more.times]),
             np.concatenate([self.vectors, more.vectors]),
             pa.concat_arrays([self.texts, more.texts]),
+            np.concatenate([self.by_student, more.by_student]),
         )
         return both.take(np.lexsort((both.ids.astype(str), both.times)))
 
@@ -81,12 +87,14 @@ class Texts:
 class Written:
     """Assignments that a pass will write; those in `moved` take the place of earlier ones.
 
-    `finished` are the products' themes, to be named and written together.
+    `finished` are the products' themes, to be named and written together; `second_looks` how many
+    texts the model may still read today.
     """
 
     added: list[pa.Table] = field(default_factory=list)
     moved: list[pa.Table] = field(default_factory=list)
     finished: list[tuple[ThemeBook, ThemeMemory]] = field(default_factory=list)
+    second_looks: int = 0
 
     def flush(self, context: StepContext) -> None:
         """Write them, and count them."""
@@ -280,6 +288,8 @@ def gather(
     rows = _latest(rows.filter(own))
     vectors = _vectors_of(context, rows, vectors)
     place = pc.index_in(keys(rows), value_set=keys(vectors))
+    by_student = pc.match_substring(vectors.column("model"), STUDENT)
+    rows = rows.append_column("by_student", by_student.take(place))
     rows = rows.append_column("place", place).filter(pc.is_valid(place))
     table = matrix(vectors.column("vector"))
     rows = rows.take(
@@ -314,6 +324,7 @@ def _texts(rows: pa.Table, table: Vectors) -> Texts:
         times=np.asarray(rows.column("event_time").cast(pa.int64()), np.int64),
         vectors=table[np.asarray(rows.column("place"), np.int64)],
         texts=rows.column("text").combine_chunks(),
+        by_student=np.asarray(rows.column("by_student")).astype(np.bool_),
     )
 
 
