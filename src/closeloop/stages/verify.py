@@ -23,6 +23,7 @@ from closeloop.stages.signal_rows import signals_by_id
 from closeloop.stages.source_health import health_of, reasons_against
 from closeloop.stages.suspension import material
 from closeloop.stats.artefacts import HISTORY_DAYS as STRATA_DAYS
+from closeloop.stats.baseline import Ints
 from closeloop.stats.outcome import adopted_at, rate_ratio
 from closeloop.tables import OUTCOME, SIGNAL
 
@@ -39,6 +40,9 @@ MIN_AFTER = timedelta(days=1)
 ADOPTION_LIMIT = timedelta(days=14)
 """Where a fixed version never reaches half of the reviews (13% of versions), the clock starts here."""
 MOVES_WITHIN = timedelta(days=7)
+USUAL = timedelta(days=28)
+ABOUT_ONE = 1 / 3
+"""A version's low ratings are about one category from this part on."""
 SILENT = 0.2
 """With less than this share of the usual feedback a silence says nothing of the fix."""
 
@@ -102,7 +106,7 @@ def _measure(
 ) -> Outcome:
     resolved = _resolved(ticket)
     clock, why = _clock(view, ticket)
-    rows = complaints_of(view, signal)
+    rows, usual = _complaints(view, signal)
     # What the fix is measured against is the trouble, not the calm before it.
     began = min(max(signal["window_start"], resolved - BEFORE), resolved - timedelta(hours=6))
     days_before = (resolved - began) / timedelta(days=1)
@@ -129,11 +133,13 @@ def _measure(
         days_before=days_before,
         after=outcome.complaints_after,
         days_after=days_after,
-        usual=_usual_a_day(signal),
+        usual=usual,
     )
     verdict, reason = ratio.verdict, ""
     if verdict is Verdict.HELD:
-        verdict, reason = _doubt(context, view, signal, began=began, clock=clock, ticket=ticket)
+        verdict, reason = _doubt(
+            context, view, signal, rows=rows, began=began, clock=clock, ticket=ticket
+        )
     elif verdict is Verdict.NOT_ENOUGH_EVIDENCE:
         reason = (
             f"{outcome.complaints_before} complaints before and {outcome.complaints_after} after "
@@ -149,10 +155,24 @@ def _measure(
     )
 
 
-def _usual_a_day(signal: Mapping[str, Any]) -> float:
-    """Return the complaints a day that were expected without the trouble."""
+def _complaints(view: ProductView, signal: Mapping[str, Any]) -> tuple[Ints, float]:
+    """Return the rows that a fix is measured by, and how many a day were expected without trouble.
+
+    A version is raised for its low ratings, most of which would come anyhow, and others with the
+    next version's own faults. Where they are about one category, its complaints tell better.
+    """
+    start = hour_of(signal["window_start"])
+    rows = complaints_of(view, signal)
+    if signal["kind"] == SignalKind.RELEASE and signal["category"]:
+        own = complaints_of(view, {"kind": SignalKind.CATEGORY, "series_id": signal["category"]})
+        inside = (view.hours >= start) & (view.hours < hour_of(signal["window_end"]))
+        both = np.intersect1d(own, rows)
+        if inside[both].sum() >= ABOUT_ONE * inside[rows].sum():
+            days = USUAL / timedelta(days=1)
+            before = (view.hours[own] >= start - 24 * days) & (view.hours[own] < start)
+            return own, float(before.sum()) / days
     days = (signal["window_end"] - signal["window_start"]) / timedelta(days=1)
-    return float(signal["baseline"] / max(days, 1 / 24))
+    return rows, float(signal["baseline"] / max(days, 1 / 24))
 
 
 def _clock(view: ProductView, ticket: Ticket) -> tuple[datetime, str]:
@@ -179,6 +199,7 @@ def _doubt(
     view: ProductView,
     signal: Mapping[str, Any],
     *,
+    rows: Ints,
     began: datetime,
     clock: datetime,
     ticket: Ticket,
@@ -186,7 +207,7 @@ def _doubt(
     """Return what else a fall of the complaints can mean: silence, or that they moved."""
     now = hour_of(context.now)
     ailing = health_of(view, since=hour_of(clock), now=now)
-    ailing = material(view, ailing, complaints_of(view, signal))
+    ailing = material(view, ailing, rows)
     against = reasons_against(ailing, Suspends.HELD, since=hour_of(clock), until=now + 1)
     if against:
         return Verdict.NOT_ENOUGH_EVIDENCE, f"{'; '.join(against)}: this says nothing of the fix"

@@ -14,7 +14,7 @@ from closeloop.domain.ticket import Ticket, TicketStatus
 from closeloop.stages import verify
 from closeloop.tables import OUTCOME, SIGNAL, TICKET
 from closeloop.testing.context import InMemoryContext
-from closeloop.testing.example_rows import signal_row
+from closeloop.testing.example_rows import release_row, signal_row
 from tests.unit.stages.history import NOW, PRODUCT, RATES, History
 
 DAY = timedelta(days=1)
@@ -124,6 +124,23 @@ def test_a_fix_that_held_is_taken_back_by_what_comes_again():
     assert outcome is not None
     assert outcome.verdict is Verdict.FAILED
     assert status(context) is TicketStatus.REOPENED
+
+
+@pytest.mark.parametrize(("category", "verdict"), [("payment failure", "held"), (None, "failed")])
+def test_a_version_s_fix_is_measured_by_what_its_reviews_were_about(
+    category: str | None, verdict: str
+) -> None:
+    """Low ratings go on, of other causes: they say nothing of this fix where it is known."""
+    context, history = InMemoryContext(now=NOW), History().calm()
+    history.burst(60, end=FIXED, hours=96, rating=1.0)
+    about = {"series_id": "1.0", "version": "1.0", "category": category, "baseline": 8.0}
+    signal = release_row("s1", window_start=BEGAN, window_end=FIXED, **about)
+    history.write(context).merge(SIGNAL, SIGNAL.from_rows([signal]))
+    context.ops.put_ticket(ticket())
+    history.burst(70, end=FIXED + 4 * DAY, hours=96, rating=1.0, category="broken UI")
+    outcome = after(context, history, 4, complaints=0.5)
+    assert outcome is not None
+    assert outcome.verdict == verdict
 
 
 def test_too_early_and_too_few_is_not_enough_evidence():
