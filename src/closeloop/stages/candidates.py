@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from closeloop.domain.change import ChangeKind
 from closeloop.domain.signal import SignalKind
 from closeloop.ports import StepContext
 from closeloop.stages.exposed import Adoption, adoption_of, merged, name_of, stages_of, who_had
-from closeloop.stages.product_view import Bools, ProductView, hour_of, time_of
+from closeloop.stages.product_view import ProductView, hour_of, time_of
 from closeloop.stats.baseline import HOURS_A_WEEK, Floats, Ints, hour_of_week, week_profiles
 from closeloop.stats.change_point import (
     BLAME_AT,
@@ -64,7 +64,8 @@ STILL_RAISED = 3.0
 AHEAD_H = 72
 """Trouble goes on while the next 72 hours have so many times the usual complaints."""
 CHANCE = 0.05
-"""Fisher's one-sided p up to which the exposed complain more than chance explains."""
+"""Fisher's one-sided p up to which the exposed complain more than chance explains, over all changes
+that are compared (Bonferroni)."""
 NONE = "none"
 NOWHERE: Mapping[str, float] = {}
 
@@ -94,15 +95,15 @@ class Comparison:
         share = 0.5 * self.excess / self.complaints
         return float(bdtr(self.own, self.complaints, share))
 
-    @property
-    def allows_blame(self) -> bool:
-        """Whether the comparison lets the change be blamed.
+    def allows_blame(self, compared: int) -> bool:
+        """Whether the comparison, one of `compared`, lets the change be blamed.
 
-        Its users must complain more than chance explains; where all have it there is nobody to compare with, and
-        its time has to say it alone.
+        Its users must complain more than chance explains: of several changes the users of one
+        complain more by luck. Where all have it there is nobody to compare with, and its time has
+        to say it alone.
         """
         if self.ratio.enough:
-            return self.ratio.chance <= CHANCE
+            return self.ratio.chance <= CHANCE / max(compared, 1)
         return self.ratio.unexposed <= MIN_A_SIDE
 
     @property
@@ -157,7 +158,6 @@ def weigh(
     counts, expected = _timing(view, complaints, end)
     usual = float(expected.mean())
     versions = {c["version"] for c in candidates if c["version"]}
-    too_late = _released_since(view, changes, signal["window_start"])
     adoption = adoption_of(context, view.product, since=end - WINDOW_H - 24, versions=versions)
     logs = [none_likelihood(counts, expected, HOURLY_PHI)]
     compared: list[Comparison | None] = [None]
@@ -170,7 +170,6 @@ def weigh(
             complaints=complaints,
             usual=usual,
             until=until,
-            left_out=too_late if change["version"] else None,
         )
         compared.append(comparison)
         logs.append(_likelihood(change, counts, expected, adoption, end=end))
@@ -179,25 +178,15 @@ def weigh(
     shares = posterior(
         list(np.asarray(logs) + np.log(_priors(signal, candidates, leader, elsewhere)))
     )
-    rows = [_row(signal, None, shares[0], None)]
+    number = sum(c is not None and c.ratio.enough for c in compared)
+    rows = [_row(signal, None, shares[0], None, compared=number)]
     for change, comparison, share in zip(candidates, compared[1:], shares[1:], strict=True):
-        row = _row(signal, change, share, comparison)
+        row = _row(signal, change, share, comparison, compared=number)
         if leader is not None and leader.get(change["change_id"], 1.0) < LEADER_ALLOWS:
             row["blamed"] = False
             row["reasons"].append("the larger trouble of the same days is not its doing")
         rows.append(row)
     return rows
-
-
-def _released_since(view: ProductView, changes: Sequence[Row], since: datetime) -> Bools:
-    """Return which rows name a version that was released after a time."""
-    late = {
-        c["version"]
-        for c in changes
-        if c["kind"] == ChangeKind.RELEASE and c["version"] and c["started_at"] > since
-    }
-    version = view.coded("version")
-    return np.array([*(name in late for name in version.names), False])[version.codes]
 
 
 def complaints_of(view: ProductView, signal: Mapping[str, Any]) -> Ints:
@@ -308,7 +297,6 @@ def _compare(
     complaints: Ints,
     usual: float,
     until: int,
-    left_out: Bools | None,
 ) -> Comparison | None:
     """Compare exposed with unexposed feedback of the same time; None where nobody says which.
 
@@ -317,15 +305,12 @@ def _compare(
 
     The time is the signal's and the two days before, since the change was there: weeks of calm
     before would make a release guilty of whatever comes after it. `usual` complaints an hour are
-    expected. `left_out` are rows of versions that came out when the trouble was there already: they
-    hold it still, or its fix, so that they are no side to compare an earlier version with.
+    expected.
     """
     told = who_had(view, change)
     if told is None:
         return None
     named, exposed = told
-    if left_out is not None:
-        named = named & (exposed | ~left_out)
     since = max(hour_of(change["started_at"]), hour_of(signal["window_start"] - FORERUN))
     inside = named & (view.hours >= since) & (view.hours <= until) & view.testable
     if not inside.any():
@@ -373,9 +358,14 @@ def _trouble_ends(
 
 
 def _row(
-    signal: Mapping[str, Any], change: Row | None, share: float, compared: Comparison | None
+    signal: Mapping[str, Any],
+    change: Row | None,
+    share: float,
+    comparison: Comparison | None,
+    *,
+    compared: int,
 ) -> Row:
-    ratio = None if compared is None else compared.ratio
+    ratio = None if comparison is None else comparison.ratio
     return {
         "signal_id": signal["signal_id"],
         "change_id": None if change is None else change["change_id"],
@@ -389,8 +379,8 @@ def _row(
         "posterior": share,
         "blamed": change is not None
         and share >= BLAME_AT
-        and (compared is None or compared.allows_blame),
-        "reasons": _reasons(signal, change, compared),
+        and (comparison is None or comparison.allows_blame(compared)),
+        "reasons": _reasons(signal, change, comparison),
     }
 
 
