@@ -29,14 +29,22 @@ class Door:
         self._masker = masker
 
     def let_out(self, texts: Sequence[str]) -> list[str | None]:
-        """Return each text as it may leave, None where it may not."""
+        """Return each text as it may leave, None where it may not.
+
+        It is masked as it is and on one line, as it is sent: a name may be told by what follows it.
+        """
         shown = [plain_tokens(text) for text in texts]
         clean = [t if _encodable(t) else None for t in shown]
-        masked = self._masker.mask_all(pa.array(clean, pa.string())).texts.to_pylist()
+        lines = [None if t is None else on_one_line(t) for t in clean]
+        kept = [self._unchanged(clean), self._unchanged(lines)]
         return [
-            t if t is not None and t == again else None
-            for t, again in zip(clean, masked, strict=True)
+            t if both else None
+            for t, both in zip(clean, (all(pair) for pair in zip(*kept, strict=True)), strict=True)
         ]
+
+    def _unchanged(self, texts: Sequence[str | None]) -> list[bool]:
+        masked = self._masker.mask_all(pa.array(texts, pa.string())).texts.to_pylist()
+        return [t is not None and t == again for t, again in zip(texts, masked, strict=True)]
 
     def let_out_customers(self, texts: Sequence[str]) -> list[str | None]:
         """Return customers' texts as they may leave; what looks like an instruction stays in too."""
@@ -81,8 +89,12 @@ class Door:
 
 def fenced(label: str, text: str, nonce: str) -> str:
     """Return a customer's text between markers that it can't forge, on one line."""
-    line = re.sub(r"\s+", " ", text)
-    return f"[{label} {nonce}] {line} [/{label} {nonce}]"
+    return f"[{label} {nonce}] {on_one_line(text)} [/{label} {nonce}]"
+
+
+def on_one_line(text: str) -> str:
+    """Return a text with each run of white space as one space."""
+    return re.sub(r"\s+", " ", text)
 
 
 def _encodable(text: str) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from closeloop.domain.brief import Brief, FactSheet, Sentence
 from closeloop.domain.grounding.agreement import agreement_problems
 from closeloop.domain.grounding.causes import cause_problems
+from closeloop.domain.grounding.claims import claim_problems
 from closeloop.domain.grounding.names import name_problems
 from closeloop.domain.grounding.numbers import number_problems
 from closeloop.domain.grounding.quotations import (
@@ -14,6 +15,7 @@ from closeloop.domain.grounding.quotations import (
     repetition_problems,
     without_quotations,
 )
+from closeloop.domain.grounding.sequence import sequence_problems
 from closeloop.domain.grounding.sheet_view import SheetView
 from closeloop.domain.grounding.standing import standing_problems
 
@@ -69,4 +71,6 @@ def _of_sentence(field: str, sentence: Sentence, view: SheetView) -> Iterator[st
     yield from number_problems(text, sentence, view)
     yield from name_problems(field, text, sentence, view)
     yield from cause_problems(field, text, view)
+    yield from sequence_problems(text, view)
+    yield from claim_problems(field, text, sentence, view)
     yield from standing_problems(field, text, sentence, view)

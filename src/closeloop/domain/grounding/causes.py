@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from closeloop.domain.grounding.mentions import normal
 from closeloop.domain.grounding.sheet_view import Change, SheetView
+from closeloop.domain.grounding.vocabulary import word_set
 
 _CAUSAL = re.compile(
     r"\b(?:caus(?:e|es|ed|ing)|due to|owing to|because(?: of)?|thanks to|result(?:s|ed|ing)? (?:of|from)|"
@@ -18,7 +19,11 @@ _CAUSAL = re.compile(
     r"brought (?:about|on)|explain(?:s|ed)? by|explains|came with|comes with|stemmed|originat(?:e|es|ed|ing) (?:in|from|with)|"
     r"follow(?:s|ed|ing) (?:from )?(?=·|the (?:release|rollout|update|change|flag|launch))|"
     r"associated with|connected (?:to|with)|points? to|suspect(?:ed)?|implicat(?:ed|es)|regress(?:ed|ion)|"
-    r"fault of|driven by|product of|arises? from|arose from|owes to|accounts for the)\b",
+    r"fault of|driven by|product of|arises? from|arose from|owes to|accounts for the|"
+    r"(?:that|which|this) is why|that['’]s why|play(?:s|ed|ing) (?:a|its|some|any) (?:part|role)|"
+    r"ma(?:de|kes?) (?:it|this|things|matters) (?:worse|better)|(?:started|began|set off) (?:it|this|the (?:trouble|problem|complaints))|"
+    r"the (?:reason|cause|explanation) (?:is|was|lies|seems|may be|might be|could be)|"
+    r"where (?:it|this|the \w+) (?:all )?(?:began|begins?|started|starts?)|lies? (?:with|in)\b|(?:ruled|rule) out)\b",
     re.IGNORECASE,
 )
 _AFTER = re.compile(
@@ -26,9 +31,32 @@ _AFTER = re.compile(
     r"(?:release|version|update|flag|change|rollout|launch|·)",
     re.IGNORECASE,
 )
+_SOME_CHANGE = re.compile(
+    r"\b(?:(?:ever )?since|after|following|until|till|from|with|once|upon|by)\s+(?:the|an?|this|that|its|our|some)\s+"
+    r"(?:\w+\s+)?(?:release|update|change|rollout|launch|deployment|version)\b(?! (?:before|with|without)\b)",
+    re.IGNORECASE,
+)
+"""A change that is not named, told as the time from which there was trouble."""
+_AGENT = re.compile(
+    r"\b(?:teams?|owners?|staff|people|persons?|customers?|users?|somebody|someone|engineering|support|product|"
+    r"leadership|departments?)\b[^,;.]{0,24}\b(?:caused|causes|triggered|introduced|broke|is responsible|are responsible|to blame)\b",
+    re.IGNORECASE,
+)
+_DID = re.compile(
+    r"^\s+(?:(?:likely|probably|possibly|also|then|have|has|had|may|might|could|must|itself|really|clearly)\s+)*"
+    r"(?P<verb>\w+ed|made|broke|brought|put|took|sent|hit|hurt|cut|lets?|makes?|breaks?|sends?|does|did|stops?|"
+    r"alters?|removes?|blocks?|slows?|turns?)\b",
+    re.IGNORECASE,
+)
+_MAY_DO = word_set(
+    "released launched rolled started blamed named considered compared looked weighed linked tied associated "
+    "implicated suspected followed preceded received showed ranked reached needed caused triggered introduced "
+    "explained checked reviewed confirmed coincided listed counted raised attributed traced unblamed"
+)
+"""What may be said of a change in one word: what a rule or a person did with it, or the cause itself."""
 _RAISED = re.compile(r"\b(?:signal|raised|detected|noticed)\b", re.IGNORECASE)
 _UNKNOWN = re.compile(
-    r"\bno (?:known |other |single )?(?:change|cause|release|candidate|explanation)\b|\bnone of\b|"
+    r"\bno (?:(?:known|other|single|further) )*(?:change|cause|release|candidate|explanation)\b|\bnone of\b|"
     r"\bcause (?:is|remains|was|of \w+ is) (?:still |not |as yet )?(?:un|not|open|being|unclear|looked)\w*|"
     r"\bunknown\b|\bunexplained\b|\bundetermined\b|\bnot (?:been )?(?:known|blamed|named|clear|found|"
     r"established|identified|explained|attributed|linked)\b|\bcannot be (?:blamed|named|tied|linked)\b|"
@@ -53,7 +81,7 @@ _CERTAIN = re.compile(
 )
 _NOT_CERTAIN = re.compile(
     r"\b(?:not|nothing|never|un|yet|isn't|hasn't|without|no|rather than|until|once|whether|before|"
-    r"has to be|must be|should be|to be)\s+(?:\w+\s+){0,3}$",
+    r"has to be|must be|should be|to be)\s+(?:[\w·]+\s+){0,5}$",
     re.IGNORECASE,
 )
 _NOT_BLAMED = re.compile(
@@ -72,7 +100,7 @@ _THE_CAUSE = re.compile(
     r"\b(?:the|this|that|its) (?:likely )?(?:cause|link|attribution|blame)\b", re.IGNORECASE
 )
 _NEW_CAUSE = re.compile(
-    r"(?:because of|due to|caused by|triggered by|result of|results from|stems from|owing to|thanks to|driven by|"
+    r"(?:because(?: of)?|due to|caused by|triggered by|result of|results from|stems from|owing to|thanks to|driven by|"
     r"traced (?:back )?to|attributed to|explained by|originates (?:in|from|with)|root cause(?: is|:)?)\s+(?P<what>[^.;,]*)",
     re.IGNORECASE,
 )
@@ -85,10 +113,24 @@ def cause_problems(field: str, text: str, view: SheetView) -> Iterator[str]:
         blanked = view.without_names(clause)
         named = [c for c in view.changes if _named(c, clause, view)]
         causal = _CAUSAL.search(blanked)
-        if causal is None and named and not _RAISED.search(blanked):
-            causal = _AFTER.search(blanked)
+        if causal is None and not _RAISED.search(blanked):
+            causal = _AFTER.search(blanked) if named else None
+            causal = causal or (field != "next_actions" and _SOME_CHANGE.search(blanked)) or None
+        yield from _deeds(field, clause, blanked, view)
         if causal is not None:
             yield from _of_cause(field, _Claim(causal[0], clause, blanked, shown, named), view)
+
+
+def _deeds(field: str, clause: str, blanked: str, view: SheetView) -> Iterator[str]:
+    """Yield what a change is said to have done, or people to have caused: no fact tells of either."""
+    for place in view.places(clause):
+        if any(_is(change, place.name) for change in view.changes):
+            done = _DID.match(clause[place.end :])
+            if done and done["verb"].lower() not in _MAY_DO:
+                yield f"{done['verb']!r}: no fact says what {place.name[:40]!r} did"
+    agent = _AGENT.search(blanked)
+    if agent and field != "next_actions":
+        yield f"{agent[0][:60]!r}: no fact says that people caused it"
 
 
 def _clauses(text: str) -> list[str]:
@@ -176,8 +218,11 @@ def _of_blamed(claim: _Claim, blamed: Change, view: SheetView) -> Iterator[str]:
 
 
 def _named(change: Change, clause: str, view: SheetView) -> bool:
-    mine = normal(change.name).casefold()
-    return any(place.name.casefold() == mine for place in view.places(clause))
+    return any(_is(change, place.name) for place in view.places(clause))
+
+
+def _is(change: Change, name: str) -> bool:
+    return normal(change.name).casefold() == name.casefold()
 
 
 def _refers_back(claim: _Claim, blamed: Change, view: SheetView) -> bool:

@@ -36,6 +36,44 @@ _DATE = re.compile(
     r")",
     re.IGNORECASE,
 )
+_ORDINALS = [
+    "first",
+    "second",
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+    "ninth",
+    "tenth",
+    "eleventh",
+    "twelfth",
+    "thirteenth",
+    "fourteenth",
+    "fifteenth",
+    "sixteenth",
+    "seventeenth",
+    "eighteenth",
+    "nineteenth",
+    "twentieth",
+    "twenty-first",
+    "twenty-second",
+    "twenty-third",
+    "twenty-fourth",
+    "twenty-fifth",
+    "twenty-sixth",
+    "twenty-seventh",
+    "twenty-eighth",
+    "twenty-ninth",
+    "thirtieth",
+    "thirty-first",
+]
+_WORD_DATE = re.compile(
+    rf"\b(?:the\s+)?(?P<day>{'|'.join(o.replace('-', '[- ]') for o in reversed(_ORDINALS))})\s+of\s+"
+    rf"(?P<month>{_LONG})\b\.?(?:,?\s+(?P<year>\d{{4}})\b)?",
+    re.IGNORECASE,
+)
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _WEEKDAY = re.compile(rf"\b(?P<day>{'|'.join(_WEEKDAYS)})s?\b", re.IGNORECASE)
 
@@ -72,7 +110,8 @@ _ABOUT = re.compile(
 )
 _NEARLY = re.compile(r"\b(?:nearly|almost|just under|just below|not quite)\s+(?:an?\s+)?$", re.I)
 _OVER = re.compile(
-    r"(?:\b(?:over|more than|above|upwards of|exceeding|in excess of|beyond|well over|just over|greater than)\s+"
+    # "a mean of 1.5 over 56 of them" bounds nothing.
+    r"(?:(?<!\d )\b(?:over|more than|above|upwards of|exceeding|in excess of|beyond|well over|just over|greater than)\s+"
     r"(?:an?\s+)?|>\s?)$",
     re.IGNORECASE,
 )
@@ -113,6 +152,10 @@ _STOPS = word_set(
     "within during until since before after as the a an so if not no do does did out up down"
 )
 _LOW = word_set("low lower lowest low-rated negative bad complaining critical poor")
+_PART_OF = re.compile(r"^\s*of\s+(?:the|these|those|all|its)\s+", re.IGNORECASE)
+IMPOSSIBLE = -1e11
+"""Minutes below which a moment is no date at all."""
+
 NOUN_REACH = 4
 """Words between a number and its noun: "49 new payment failure complaints"."""
 
@@ -163,6 +206,9 @@ def mentions(text: str) -> tuple[Mention, ...]:
         moment = _moment(match)
         if moment is not None:
             found.append(moment)
+    for match in _WORD_DATE.finditer(text):
+        ordinal = _ORDINALS.index(match["day"].lower().replace(" ", "-")) + 1
+        _add(found, _day(match, ordinal, _month(match["month"]), match["year"], None))
     for match in _WEEKDAY.finditer(text):
         _add(
             found,
@@ -255,7 +301,7 @@ def _minutes(year: int, month: int, day: int) -> float:
     try:
         return datetime(year, month, day, tzinfo=UTC).timestamp() / 60
     except ValueError:
-        return -1e12
+        return 10 * IMPOSSIBLE
 
 
 def _glued(match: re.Match[str]) -> Mention:
@@ -354,6 +400,7 @@ def _with_nouns(text: str, found: Sequence[Mention]) -> list[Mention]:
 
 def _noun_after(text: str) -> str:
     clause = re.split(r"[.,;:()“”\"]", text, maxsplit=1)[0]
+    clause = _PART_OF.sub("", clause, count=1)
     low = False
     for word in [w.lower() for w in _WORD.findall(clause)][:NOUN_REACH]:
         bare = word.removesuffix("'s").removesuffix("’s")

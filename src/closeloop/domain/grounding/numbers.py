@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from itertools import pairwise
 
 from closeloop.domain.brief import Figure, Measure, Sentence
-from closeloop.domain.grounding.comparisons import comparison_problems
+from closeloop.domain.grounding.comparisons import comparison_problems, says_majority
 from closeloop.domain.grounding.derivations import SIGNS, Derived, derive
-from closeloop.domain.grounding.mentions import Mention, mentions, normal, noun_of
+from closeloop.domain.grounding.mentions import IMPOSSIBLE, Mention, mentions, normal, noun_of
 from closeloop.domain.grounding.scene import EXPECTED, Scene, days_in, labels_of, names_in
 from closeloop.domain.grounding.sheet_view import FREE, SheetView, is_day, name_pattern
 
@@ -65,7 +65,7 @@ _OF_COMPLAINTS = re.compile(
     r"\s*of\s+(?:all\s+|the\s+|these\s+|its\s+)?(?:\w+\s+)?complaints\b", re.I
 )
 _RATE = re.compile(
-    r"\s*(?:\w+\s+){0,2}?(?:an?|per|each|every)\s+(?:day|hour|minute|week|month)\b|\s*(?:\w+\s+)?(?:daily|hourly|weekly)\b",
+    r"\s*(?:\w+\s+){0,4}?(?<!half )(?:an?|per|each|every)\s+(?:day|hour|minute|week|month)\b(?! (?:before|after|later|earlier))|\s*(?:\w+\s+)?(?:daily|hourly|weekly)\b",
     re.IGNORECASE,
 )
 _AFTERWARDS = re.compile(r"\s+(?:after|before|later|earlier)\b", re.IGNORECASE)
@@ -130,7 +130,7 @@ def number_problems(text: str, sentence: Sentence, view: SheetView) -> Iterator[
             close = "the date reads two ways; write it like 5 Mar 2024"
         yield f"{mention.written!r} {close or 'is not on the facts that the sentence cites'}"
     yield from _parts_of_less(scene)
-    yield from _quantifiers(clean, shown, cited)
+    yield from _quantifiers(clean, shown, cited, view)
     yield from comparison_problems(shown, cited, view)
 
 
@@ -372,7 +372,7 @@ def _same_value(mention: Mention, figure: Figure) -> bool:
 
 def _same_moment(mention: Mention, figure: Figure) -> bool:
     exact = ":" in figure.written
-    if mention.unit == "ambiguous" or mention.amount < -1e11:
+    if mention.unit == "ambiguous" or mention.amount < IMPOSSIBLE:
         return False
     if mention.unit == "clock":
         return exact and figure.amount % 1440 == mention.amount
@@ -391,7 +391,9 @@ def _same_moment(mention: Mention, figure: Figure) -> bool:
     return mention.unit == "day" or (exact and same_clock)
 
 
-def _quantifiers(text: str, shown: str, cited: Sequence[tuple[str, Figure]]) -> Iterator[str]:
+def _quantifiers(
+    text: str, shown: str, cited: Sequence[tuple[str, Figure]], view: SheetView
+) -> Iterator[str]:
     """Yield claims of all, most or none that the cited facts do not bear."""
     shares = [
         f.amount
@@ -404,7 +406,8 @@ def _quantifiers(text: str, shown: str, cited: Sequence[tuple[str, Figure]]) -> 
     for match in _ALL.finditer(text):
         least = {"all": 99.5, "every": 99.5, "each": 99.5}.get(match["how"].lower(), 50.01)
         least = 90.0 if match["how"].lower() in ("nearly all", "almost all") else least
-        if not any(share >= least for share in shares):
+        majority = least < 90.0 and says_majority(shown, cited, view)
+        if not majority and not any(share >= least for share in shares):
             yield f"{match[0]!r}: no fact that the sentence cites says so"
     for match in _NONE.finditer(text):
         if 0.0 not in shares:

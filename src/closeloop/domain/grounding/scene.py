@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 
 from closeloop.domain.brief import Measure
-from closeloop.domain.grounding.mentions import Mention
+from closeloop.domain.grounding.mentions import IMPOSSIBLE, Mention
 from closeloop.domain.grounding.sheet_view import NOBODY, SheetView
 
 EXPECTED = re.compile(
@@ -106,9 +106,16 @@ def names_in(text: str, view: SheetView) -> Named:
 
 
 def days_in(scene: Scene) -> Named:
+    return day_names(scene.mentions)
+
+
+def day_names(mentions: Sequence[Mention]) -> Named:
+    """Return the days among mentions, as figures of a day are labelled ("5 mar")."""
     days = []
-    for mention in scene.mentions:
-        if mention.measure is Measure.MOMENT and mention.unit == "day":
+    for mention in mentions:
+        # An impossible date (31 February) stands for no day.
+        possible = mention.amount > IMPOSSIBLE
+        if mention.measure is Measure.MOMENT and mention.unit == "day" and possible:
             day = datetime.fromtimestamp(mention.amount * 60, UTC)
             days.append((mention.start, mention.end, f"{day.day} {day:%b}".casefold()))
     return days

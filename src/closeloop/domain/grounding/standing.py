@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from closeloop.domain.brief import Sentence
 from closeloop.domain.grounding.mentions import normal
 from closeloop.domain.grounding.sheet_view import SheetView
+from closeloop.domain.grounding.trend import daily_counts, falls
 from closeloop.domain.grounding.vocabulary import word_set
 
 _LEVEL = re.compile(r"\b(?:P|SEV|S|priority|severity)[\s-]?(?P<level>[0-9])\b", re.IGNORECASE)
@@ -32,7 +33,7 @@ _OVER = re.compile(
 )
 _DOING = re.compile(
     r"\b(?:is|are|has|have|been|already|was|were)\s+(?:\w+\s+)?(?:known to|aware|investigating|working on|informed|"
-    r"notified|looking into|under investigation|found the|identified the|apologi[sz]ed|acknowledged)\b",
+    r"notified|accepted|agreed|taken over|begun|started (?:to|on|work)|assigned|looking into|under investigation|found the|identified the|apologi[sz]ed|acknowledged)\b",
     re.IGNORECASE,
 )
 _FUTURE = re.compile(
@@ -127,7 +128,7 @@ def _direction(field: str, shown: str, sentence: Sentence, view: SheetView) -> I
     down = _DOWN.search(shown)
     if (
         down
-        and not _trend_falls(topics, view)
+        and not ("trend" in topics and falls(daily_counts(view)))
         and not re.search(r"\b(?:whether|if|until|watch|should)\b", shown)
     ):
         yield f"{down[0]!r}: no fact that the sentence cites says so"
@@ -143,15 +144,6 @@ def _direction(field: str, shown: str, sentence: Sentence, view: SheetView) -> I
     relative = _RELATIVE.search(shown)
     if relative:
         yield f"{relative[0]!r}: give the date of the fact sheet"
-
-
-def _trend_falls(topics: set[str], view: SheetView) -> bool:
-    if "trend" not in topics:
-        return False
-    counts = [
-        f.amount for fact in view.topic("trend") for f in fact.figures if f.noun == "complaint"
-    ]
-    return len(counts) >= 2 and counts[-1] < max(counts[:-1])
 
 
 def _acts(field: str, shown: str, sentence: Sentence, view: SheetView) -> Iterator[str]:
