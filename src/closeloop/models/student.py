@@ -6,8 +6,8 @@ import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zipfile import BadZipFile
@@ -33,6 +33,8 @@ PIECES = 16_000
 """Vocabulary that is learned from the texts where the teacher brings none (a cosine of .75)."""
 SLICE = 12_500
 TOGETHER = 256
+REMEMBERED = 100_000
+"""Words whose pieces are kept, some 15 MB."""
 THREADS = 2
 
 
@@ -49,6 +51,8 @@ class Student:
     pieces: npt.NDArray[np.float16]
     mean: Vectors
     radius: float
+    cut: dict[str, list[int]] = field(default_factory=dict, compare=False, repr=False)
+    """The pieces of words that were met: writers repeat one another."""
 
     @property
     def dimensions(self) -> int:
@@ -65,7 +69,7 @@ class Student:
 
         def work(start: int) -> int:
             part = texts[start : start + SLICE]
-            sums = _counts(self.tokenizer, part, len(table)) @ table
+            sums = _counts(self.tokenizer, part, len(table), cut=self.cut) @ table
             norms = np.linalg.norm(sums, axis=1, keepdims=True)
             placed = self.mean + sums * (self.radius / np.maximum(norms, 1e-9))
             length = np.maximum(np.linalg.norm(placed, axis=1, keepdims=True), 1e-9)
@@ -88,7 +92,7 @@ def fit_student(
     tokens are those of `tokenizer_json` (the teacher's own), else learned from the texts.
     """
     tokenizer = _loaded(tokenizer_json) if tokenizer_json else _learned(texts)
-    counts = _counts(tokenizer, texts, tokenizer.get_vocab_size())
+    counts = _counts(tokenizer, texts, tokenizer.get_vocab_size(), cut={})
     mean = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
     moved = vectors - mean
     seen = np.flatnonzero(np.asarray(counts.sum(axis=0)).ravel() > 0)
@@ -178,7 +182,9 @@ def _learned(texts: Sequence[str]) -> Tokenizer:
     return _loaded(json.dumps(written, sort_keys=True))
 
 
-def _counts(tokenizer: Tokenizer, texts: Sequence[str], size: int) -> sparse.csr_matrix:
+def _counts(
+    tokenizer: Tokenizer, texts: Sequence[str], size: int, *, cut: dict[str, list[int]]
+) -> sparse.csr_matrix:
     """Return how often each text holds each piece, over the root of its length [texts, size].
 
     Each distinct word is cut into pieces once: among 16,000 reviews one word in ten is distinct,
@@ -188,7 +194,7 @@ def _counts(tokenizer: Tokenizer, texts: Sequence[str], size: int) -> sparse.csr
     clean = [text.encode("utf-8", "replace").decode() for text in texts]
     words = pc.ascii_split_whitespace(pa.array(clean, pa.large_string()))
     encoded = words.flatten().dictionary_encode()
-    flat, count = _pieces(tokenizer, encoded.dictionary.to_pylist())
+    flat, count = _pieces(tokenizer, encoded.dictionary.to_pylist(), cut=cut)
     first = np.cumsum(count) - count
     word = np.asarray(encoded.indices, np.int64)
     # The pieces of every word, one after the other: those of word i lie from after[i] on.
@@ -201,19 +207,28 @@ def _counts(tokenizer: Tokenizer, texts: Sequence[str], size: int) -> sparse.csr
 
 
 def _pieces(
-    tokenizer: Tokenizer, words: Sequence[str]
+    tokenizer: Tokenizer, words: Sequence[str], *, cut: dict[str, list[int]]
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-    """Return the ids of the pieces of all words, one word after the other, and how many each has."""
+    """Return the ids of the pieces of all words, one word after the other, and how many each has.
+
+    `cut` are words cut before; the first REMEMBERED new ones are added.
+    """
+    unknown = [word for word in words if word not in cut]
+    fresh: dict[str, list[int]] = {}
     # A call has a cost of its own, twice that of cutting a word: many words go in one.
-    together = [words[start : start + TOGETHER] for start in range(0, len(words), TOGETHER)]
-    cut = tokenizer.encode_batch(together, is_pretokenized=True, add_special_tokens=False)
-    ids = np.fromiter(chain.from_iterable(part.ids for part in cut), np.int32)
-    count = np.zeros(len(words), np.int64)
-    for number, part in enumerate(cut):
-        of = np.array(part.word_ids, np.int64)
-        first = number * TOGETHER
-        count[first : first + TOGETHER] = np.bincount(of, minlength=len(together[number]))
-    return ids, count
+    together = [unknown[start : start + TOGETHER] for start in range(0, len(unknown), TOGETHER)]
+    parts = tokenizer.encode_batch(together, is_pretokenized=True, add_special_tokens=False)
+    for given, part in zip(together, parts, strict=True):
+        ids: list[list[int]] = [[] for _ in given]
+        for piece, word in zip(part.ids, part.word_ids, strict=True):
+            if word is not None:
+                ids[word].append(piece)
+        fresh |= zip(given, ids, strict=True)
+    if len(cut) < REMEMBERED:
+        cut.update(islice(fresh.items(), REMEMBERED - len(cut)))
+    pieces = [fresh[word] if word in fresh else cut[word] for word in words]
+    count = np.fromiter(map(len, pieces), np.int64, len(pieces))
+    return np.fromiter(chain.from_iterable(pieces), np.int32, int(count.sum())), count
 
 
 def _ridge(features: sparse.csr_matrix, wanted: Vectors) -> Vectors:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -126,10 +126,28 @@ def joined_vectors(rows: pa.Table, vectors: pa.Table) -> tuple[Vectors, npt.NDAr
     return result, found
 
 
-def _enriched(context: StepContext, rows: pa.Table, vectors: pa.Table, models: Models) -> pa.Table:
+def _vectors_beside(
+    rows: pa.Table, vectors: pa.Table, *, dimensions: int
+) -> Callable[[int], tuple[Vectors, npt.NDArray[np.bool_]]]:
+    """Return what gives the vectors of a batch of rows by its start, and which rows have one.
+
+    As a rule the vectors lie as the rows do: then only a batch of them is copied at a time.
+    """
+    key = ["feedback_id", "revision"]
+    if rows.select(key).equals(vectors.select(key)):
+        column = vectors.column("vector")
+        return lambda start: (
+            matrix(column.slice(start, BATCH)),
+            np.ones(min(BATCH, rows.num_rows - start), np.bool_),
+        )
     vector, found = joined_vectors(rows, vectors)
     if not found.any():
-        vector = np.zeros((rows.num_rows, models.category.examples.shape[1]), np.float32)
+        vector = np.zeros((rows.num_rows, dimensions), np.float32)
+    return lambda start: (vector[start : start + BATCH], found[start : start + BATCH])
+
+
+def _enriched(context: StepContext, rows: pa.Table, vectors: pa.Table, models: Models) -> pa.Table:
+    beside = _vectors_beside(rows, vectors, dimensions=models.category.examples.shape[1])
     said = embed_words.words_to_embed(context, rows, learn=False).column("words")
     taxonomy = context.config.taxonomy
     # Both leave Python's lock most of the time: one batch is judged while the clauses of the next
@@ -137,16 +155,17 @@ def _enriched(context: StepContext, rows: pa.Table, vectors: pa.Table, models: M
     with ThreadPoolExecutor(1) as judge:
         parts: list[Future[pa.Table]] = []
         for start in range(0, rows.num_rows, BATCH):
-            part = slice(start, start + BATCH)
+            part = rows.slice(start, BATCH)
+            vector, found = beside(start)
             clauses = read_clauses(models.reader, said.slice(start, BATCH))
             if parts:
                 parts[-1].result()
             parts.append(
                 judge.submit(
                     _enriched_batch,
-                    rows.slice(start, BATCH),
-                    vector[part],
-                    found[part],
+                    part,
+                    vector,
+                    found,
                     clauses,
                     models=models,
                     taxonomy=taxonomy,

@@ -31,13 +31,15 @@ _MANY_IDS = 5_000
 """From so many ids on, reading a column whole is cheaper than asking for them."""
 _SLICE = 150_000
 """Rows refined at a time: bounds the memory of a first run over years of history."""
+_PORTION = 2 * _SLICE
+"""Rows read at a time: while one slice is linked the next is masked."""
 _REASONS = frozenset(reason.value for reason in QuarantineReason)
 
 
 def run(context: StepContext) -> None:
     """Refine the bronze rows that are new; each ends in exactly one of three tables."""
     # Copies are linked to earlier ones: a long history goes in the order of its events.
-    portion = context.portion(BRONZE_FEEDBACK, by="event_time", rows=_SLICE)
+    portion = context.portion(BRONZE_FEEDBACK, by="event_time", rows=_PORTION)
     bronze = context.new_rows(BRONZE_FEEDBACK, where=portion)
     if bronze.num_rows == 0:
         return
@@ -318,5 +320,10 @@ def _rows_of_ids(
     wanted = pc.unique(ids)
     if len(wanted) <= _MANY_IDS:
         return context.rows(table, columns=columns, where=((key, "in", wanted.to_pylist()),))
+    # Most are new: only where some are known is more read than the keys.
+    known = context.rows(table, columns=[key])[key]
+    known = pc.unique(known.filter(pc.is_in(known, value_set=wanted)))
+    if len(known) <= _MANY_IDS:
+        return context.rows(table, columns=columns, where=((key, "in", known.to_pylist()),))
     rows = context.rows(table, columns=columns)
-    return rows.filter(pc.is_in(rows[key], value_set=wanted))
+    return rows.filter(pc.is_in(rows[key], value_set=known))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 import numpy as np
@@ -25,7 +26,7 @@ from closeloop.stages.theme_memory import (
     nothing_waits,
 )
 from closeloop.stages.theme_migrate import migrate_themes
-from closeloop.stages.theme_recall import recall, remember, texts_waiting
+from closeloop.stages.theme_recall import MEMORY, recall, remember, texts_waiting_of
 from closeloop.stages.theme_rows import (
     NEW_COLUMNS,
     Texts,
@@ -88,8 +89,10 @@ def run(context: StepContext) -> None:
         return
     written = Written(second_looks=(left := looks_left(context)))
     confidence = confidence_of(context)
-    for product, texts in gather(context, rows, feedback=feedback, vectors=vectors).items():
-        _Product(context, product, confidence, written).take_in(texts)
+    gathered = gather(context, rows, feedback=feedback, vectors=vectors)
+    earlier = _waiting(context, gathered)
+    for product, texts in gathered.items():
+        _Product(context, product, confidence, written).take_in(texts, earlier.get(product))
     # Together: to ask for the texts of one product's new themes is a look through all texts.
     name_themes(context, written.finished)
     write_books(context, [book for book, _ in written.finished])
@@ -98,6 +101,17 @@ def run(context: StepContext) -> None:
     if written.second_looks < left:
         note_looks(context, written.second_looks)
     written.flush(context)
+
+
+def _waiting(context: StepContext, gathered: Mapping[str, Texts]) -> dict[str, Texts]:
+    """Return the texts that wait in products without themes, where they are enough by now."""
+    least = {
+        # Vectors are read only once there are enough texts: each time would be dear.
+        product: max(context.config.theme_min_texts - len(texts), 1)
+        for product, texts in gathered.items()
+        if not context.state(MEMORY, scope=product)
+    }
+    return texts_waiting_of(context, least) if least else {}
 
 
 class _Product:
@@ -112,17 +126,17 @@ class _Product:
         self._written = written
         self._book = ThemeBook(context, product)
 
-    def take_in(self, texts: Texts) -> None:
-        """Give new texts their theme, or let them wait until there are enough for a clustering."""
+    def take_in(self, texts: Texts, earlier: Texts | None) -> None:
+        """Give new texts their theme, or let them wait until there are enough for a clustering.
+
+        `earlier` are texts that wait already, where there are enough with them.
+        """
         if take_in_tickets(self._context, self._book, texts, self._written):
             return
         memory = recall(self._context, self._book)
         if memory is None:
-            # Vectors are read only once there are enough texts: each time would be dear.
-            least = self._context.config.theme_min_texts
-            earlier = texts_waiting(self._context, self._product, least=max(least - len(texts), 1))
-            gathered = len(texts) + (0 if earlier is None else len(earlier))
-            if gathered < least:
+            together = len(texts) + (0 if earlier is None else len(earlier))
+            if together < self._context.config.theme_min_texts:
                 self._add(texts, np.full(len(texts), None, object))
                 return
             memory, texts = self._first_themes(texts, earlier)

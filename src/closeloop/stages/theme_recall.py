@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -83,11 +83,29 @@ def texts_waiting(
     return texts_of(context, product, rows)
 
 
+def texts_waiting_of(context: StepContext, least: Mapping[str, int]) -> dict[str, Texts]:
+    """Return the stored texts without a theme of those products that have at least so many.
+
+    Together, since each look for texts among all is dear.
+    """
+    where: list[Condition] = [("product", "in", sorted(least)), ("theme_id", "=", None)]
+    columns = ["feedback_id", "revision", "product", "event_time"]
+    rows = context.rows(ASSIGNMENT, columns=columns, where=where)
+    counts = rows.group_by("product").aggregate([([], "count_all")]).to_pylist()
+    enough = [row["product"] for row in counts if row["count_all"] >= least[row["product"]]]
+    rows = rows.filter(pc.is_in(rows.column("product"), value_set=pa.array(enough, pa.string())))
+    return _gathered(context, rows)
+
+
 def texts_of(context: StepContext, product: str, rows: pa.Table) -> Texts | None:
     """Return texts and vectors of stored rows (feedback_id, revision, product, event_time)."""
+    return _gathered(context, rows).get(product)
+
+
+def _gathered(context: StepContext, rows: pa.Table) -> dict[str, Texts]:
     feedback = FEEDBACK.empty().select(["feedback_id", "revision", "text", "duplicate_of"])
     vectors = EMBEDDING.empty().select(["feedback_id", "revision", "model", "vector"])
-    return gather(context, rows, feedback=feedback, vectors=vectors).get(product)
+    return gather(context, rows, feedback=feedback, vectors=vectors)
 
 
 def _rebuilt(context: StepContext, book: ThemeBook, *, frame: Frame | None) -> ThemeMemory | None:
