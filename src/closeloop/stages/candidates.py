@@ -14,7 +14,7 @@ from closeloop.domain.change import ChangeKind
 from closeloop.domain.signal import SignalKind
 from closeloop.ports import StepContext
 from closeloop.stages.exposed import Adoption, adoption_of, merged, name_of, stages_of, who_had
-from closeloop.stages.product_view import ProductView, hour_of, time_of
+from closeloop.stages.product_view import Bools, ProductView, hour_of, time_of
 from closeloop.stats.baseline import HOURS_A_WEEK, Floats, Ints, hour_of_week, week_profiles
 from closeloop.stats.change_point import (
     BLAME_AT,
@@ -28,7 +28,7 @@ from closeloop.stats.change_point import (
     posterior,
     ramps,
 )
-from closeloop.stats.odds import MIN_A_SIDE, OddsRatio, odds_against_share, odds_ratio
+from closeloop.stats.odds import MIN_A_SIDE, Counts, OddsRatio, odds_against_share, odds_ratio
 from closeloop.stats.release_watch import LOW_STARS
 from closeloop.tables import CHANGE
 
@@ -60,12 +60,13 @@ LEADER_ALLOWS = 0.5
 the parts are many, and in one of them chance looks like a cause."""
 FORERUN = timedelta(hours=48)
 """Before a signal's window its trouble may have begun."""
+STRATUM_H = 12
+"""Feedback of half a day is compared with each other: a rollout moves on in that time only a little."""
 STILL_RAISED = 3.0
 AHEAD_H = 72
 """Trouble goes on while the next 72 hours have so many times the usual complaints."""
 CHANCE = 0.05
-"""Fisher's one-sided p up to which the exposed complain more than chance explains, over all changes
-that are compared (Bonferroni)."""
+"""Fisher's one-sided p up to which the exposed complain more than chance explains."""
 NONE = "none"
 NOWHERE: Mapping[str, float] = {}
 
@@ -95,15 +96,15 @@ class Comparison:
         share = 0.5 * self.excess / self.complaints
         return float(bdtr(self.own, self.complaints, share))
 
-    def allows_blame(self, compared: int) -> bool:
-        """Whether the comparison, one of `compared`, lets the change be blamed.
+    @property
+    def allows_blame(self) -> bool:
+        """Whether the comparison lets the change be blamed.
 
-        Its users must complain more than chance explains: of several changes the users of one
-        complain more by luck. Where all have it there is nobody to compare with, and its time has
-        to say it alone.
+        Its users must complain more than chance explains; where all have it there is nobody to
+        compare with, and its time has to say it alone.
         """
         if self.ratio.enough:
-            return self.ratio.chance <= CHANCE / max(compared, 1)
+            return self.ratio.chance <= CHANCE
         return self.ratio.unexposed <= MIN_A_SIDE
 
     @property
@@ -178,10 +179,9 @@ def weigh(
     shares = posterior(
         list(np.asarray(logs) + np.log(_priors(signal, candidates, leader, elsewhere)))
     )
-    number = sum(c is not None and c.ratio.enough for c in compared)
-    rows = [_row(signal, None, shares[0], None, compared=number)]
+    rows = [_row(signal, None, shares[0], None)]
     for change, comparison, share in zip(candidates, compared[1:], shares[1:], strict=True):
-        row = _row(signal, change, share, comparison, compared=number)
+        row = _row(signal, change, share, comparison)
         if leader is not None and leader.get(change["change_id"], 1.0) < LEADER_ALLOWS:
             row["blamed"] = False
             row["reasons"].append("the larger trouble of the same days is not its doing")
@@ -318,12 +318,7 @@ def _compare(
     hit = np.zeros(len(view.hours), dtype=np.bool_)
     hit[complaints] = True
     own, all_hits = int((inside & exposed & hit).sum()), int((inside & hit).sum())
-    ratio = odds_ratio(
-        exposed_complaints=own,
-        exposed=int((inside & exposed).sum()),
-        unexposed_complaints=all_hits - own,
-        unexposed=int((inside & ~exposed).sum()),
-    )
+    ratio = odds_ratio(_strata(view.hours[inside], exposed[inside], hit[inside]))
     if not ratio.enough and not (change["region"] or change["platform"]):
         share = adoption.share(change["version"], np.arange(since, until + 1))
         mean = 0.0 if share is None else float(share.mean())
@@ -332,6 +327,18 @@ def _compare(
             ratio = by_users if by_users.enough else ratio
     excess = max(all_hits - usual * max(until - since, 1), 0.0)
     return Comparison(ratio, own, all_hits, excess)
+
+
+def _strata(hours: Ints, exposed: Bools, hit: Bools) -> list[Counts]:
+    """Return the counts of feedback in blocks of hours: what is compared is of the same time."""
+    block = (hours - hours.min()) // STRATUM_H
+    size = int(block.max()) + 1
+
+    def counted(which: Bools) -> list[int]:
+        return [int(n) for n in np.bincount(block[which], minlength=size)]
+
+    columns = (exposed & hit, exposed, ~exposed & hit, ~exposed)
+    return [c for c in zip(*map(counted, columns), strict=True) if c[1] + c[3]]
 
 
 def _trouble_ends(
@@ -362,8 +369,6 @@ def _row(
     change: Row | None,
     share: float,
     comparison: Comparison | None,
-    *,
-    compared: int,
 ) -> Row:
     ratio = None if comparison is None else comparison.ratio
     return {
@@ -379,7 +384,7 @@ def _row(
         "posterior": share,
         "blamed": change is not None
         and share >= BLAME_AT
-        and (comparison is None or comparison.allows_blame(compared)),
+        and (comparison is None or comparison.allows_blame),
         "reasons": _reasons(signal, change, comparison),
     }
 

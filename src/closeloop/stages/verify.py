@@ -40,9 +40,9 @@ MIN_AFTER = timedelta(days=1)
 ADOPTION_LIMIT = timedelta(days=14)
 """Where a fixed version never reaches half of the reviews (13% of versions), the clock starts here."""
 MOVES_WITHIN = timedelta(days=7)
-USUAL = timedelta(days=28)
+USUAL_H = 28 * 24
 ABOUT_ONE = 1 / 3
-"""A version's low ratings are about one category from this part on."""
+"""A version's low ratings are about one category from this part of those on top of the usual on."""
 SILENT = 0.2
 """With less than this share of the usual feedback a silence says nothing of the fix."""
 
@@ -161,18 +161,19 @@ def _complaints(view: ProductView, signal: Mapping[str, Any]) -> tuple[Ints, flo
     A version is raised for its low ratings, most of which would come anyhow, and others with the
     next version's own faults. Where they are about one category, its complaints tell better.
     """
-    start = hour_of(signal["window_start"])
     rows = complaints_of(view, signal)
-    if signal["kind"] == SignalKind.RELEASE and signal["category"]:
-        own = complaints_of(view, {"kind": SignalKind.CATEGORY, "series_id": signal["category"]})
-        inside = (view.hours >= start) & (view.hours < hour_of(signal["window_end"]))
-        both = np.intersect1d(own, rows)
-        if inside[both].sum() >= ABOUT_ONE * inside[rows].sum():
-            days = USUAL / timedelta(days=1)
-            before = (view.hours[own] >= start - 24 * days) & (view.hours[own] < start)
-            return own, float(before.sum()) / days
-    days = (signal["window_end"] - signal["window_start"]) / timedelta(days=1)
-    return rows, float(signal["baseline"] / max(days, 1 / 24))
+    start, end = hour_of(signal["window_start"]), hour_of(signal["window_end"])
+    days = max(end - start, 1) / 24
+    usual = float(signal["baseline"]) / days
+    if signal["kind"] != SignalKind.RELEASE or not signal["category"]:
+        return rows, usual
+    own = complaints_of(view, {"kind": SignalKind.CATEGORY, "series_id": signal["category"]})
+    before = (view.hours[own] >= start - USUAL_H) & (view.hours[own] < start)
+    own_usual = float(before.sum()) / (USUAL_H / 24)
+    inside = (view.hours >= start) & (view.hours < end)
+    low = float(inside[rows].sum()) - usual * days
+    about = float(inside[np.intersect1d(own, rows)].sum()) - own_usual * days
+    return (own, own_usual) if about >= ABOUT_ONE * max(low, 1.0) else (rows, usual)
 
 
 def _clock(view: ProductView, ticket: Ticket) -> tuple[datetime, str]:

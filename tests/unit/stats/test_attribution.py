@@ -22,21 +22,21 @@ from closeloop.stats.segments import concentration
 
 
 def test_odds_ratio_is_haldanes():
-    ratio = odds_ratio(exposed_complaints=10, exposed=20, unexposed_complaints=5, unexposed=40)
+    ratio = odds_ratio([(10, 20, 5, 40)])
     assert ratio.ratio == pytest.approx((10.5 * 35.5) / (10.5 * 5.5))
     assert ratio.low < ratio.ratio < ratio.high
     assert ratio.enough
 
 
 def test_bayes_factor_speaks_for_a_large_ratio_and_against_none():
-    large = odds_ratio(exposed_complaints=60, exposed=100, unexposed_complaints=20, unexposed=100)
-    none = odds_ratio(exposed_complaints=30, exposed=100, unexposed_complaints=30, unexposed=100)
+    large = odds_ratio([(60, 100, 20, 100)])
+    none = odds_ratio([(30, 100, 30, 100)])
     assert large.bayes_factor > 10
     assert none.bayes_factor < 0.5
 
 
 def test_bayes_factor_is_exact_where_the_other_side_has_no_complaint():
-    ratio = odds_ratio(exposed_complaints=16, exposed=108, unexposed_complaints=0, unexposed=47)
+    ratio = odds_ratio([(16, 108, 0, 47)])
     assert ratio.bayes_factor == pytest.approx(45.1, abs=0.1)
 
 
@@ -52,45 +52,33 @@ def test_bayes_factor_matches_the_hypergeometric_distribution():
         ]
         return float(np.dot(weights, shares))
 
-    ratio = odds_ratio(
-        exposed_complaints=own,
-        exposed=exposed,
-        unexposed_complaints=complaints - own,
-        unexposed=unexposed,
-    )
+    ratio = odds_ratio([(own, exposed, complaints - own, unexposed)])
     harm = np.maximum(np.log(3.0) + 0.7 * deviates, 0.0)
     expected = likelihood(harm) / likelihood(0.2 * deviates)
     assert ratio.bayes_factor == pytest.approx(expected, rel=1e-6)
 
 
 def test_users_who_complain_less_clear_a_change():
-    ratio = odds_ratio(exposed_complaints=40, exposed=80, unexposed_complaints=40, unexposed=40)
+    ratio = odds_ratio([(40, 80, 40, 40)])
     assert ratio.bayes_factor < 0.1
     assert ratio.chance > 0.99
 
 
 @pytest.mark.parametrize("own", [13, 9, 0])
 def test_chance_is_fishers(own):
-    ratio = odds_ratio(
-        exposed_complaints=own, exposed=37, unexposed_complaints=13 - own, unexposed=17
-    )
+    ratio = odds_ratio([(own, 37, 13 - own, 17)])
     exact = fisher_exact([[own, 37 - own], [13 - own, 4 + own]], alternative="greater").pvalue
     assert ratio.chance == pytest.approx(exact)
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_bayes_factor_says_nothing_where_all_or_none_complain(share):
-    ratio = odds_ratio(
-        exposed_complaints=int(40 * share),
-        exposed=40,
-        unexposed_complaints=int(30 * share),
-        unexposed=30,
-    )
+    ratio = odds_ratio([(int(40 * share), 40, int(30 * share), 30)])
     assert ratio.bayes_factor == pytest.approx(1.0)
 
 
 def test_fifteen_a_side_are_not_enough():
-    ratio = odds_ratio(exposed_complaints=9, exposed=15, unexposed_complaints=9, unexposed=90)
+    ratio = odds_ratio([(9, 15, 9, 90)])
     assert not ratio.enough
 
 
@@ -212,3 +200,23 @@ def test_concentration_is_said_with_its_figures():
 )
 def test_no_concentration_where_few_usual_or_under_half(values, usual):
     assert concentration("region", values, usual) is None
+
+
+def test_a_rollout_that_goes_on_while_trouble_grows_is_not_guilty_by_that():
+    """In each half day both sides complain alike; pooled, the exposed do three times as much."""
+    strata = [(0, 2, 0, 40), (2, 10, 6, 30), (15, 30, 5, 10), (18, 36, 2, 4)]
+    pooled = odds_ratio([tuple(map(sum, zip(*strata, strict=True)))])
+    within = odds_ratio(strata)
+    assert pooled.low > 2.0
+    assert pooled.chance < 1e-4
+    assert within.low < 1.0 < within.high
+    assert within.chance > 0.2
+    assert within.bayes_factor < 1.0 < pooled.bayes_factor
+    assert (within.exposed, within.unexposed) == (pooled.exposed, pooled.unexposed)
+
+
+def test_strata_that_agree_say_more_than_one():
+    one, three = odds_ratio([(6, 20, 3, 25)]), odds_ratio([(6, 20, 3, 25)] * 3)
+    assert three.chance < one.chance
+    assert three.bayes_factor > one.bayes_factor
+    assert three.high / three.low < one.high / one.low
