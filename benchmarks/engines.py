@@ -5,8 +5,9 @@
 DIR of --data holds play_reviews.parquet; up to its 136,422 reviews are taken as they are, more are
 drawn again and worded anew (as in scale.py). --jars is the folder that `make test-spark` fills
 (.spark/jars/spark). Runs in the environment that it makes. Each size and engine is a process of its
-own, from an empty workspace; memory is the sum over it and all that it started (the JVM, Spark's
-Python workers), looked at every .2 s.
+own, from an empty workspace; memory and core seconds are sums over it and all that it started (the
+JVM, Spark's Python workers), memory looked at every .2 s. On a machine that does other work too, the
+core seconds are what to compare.
 """
 
 from __future__ import annotations
@@ -71,24 +72,30 @@ def _print(size: int, masters: list[str], results: list[dict[str, Any]]) -> None
     print("|---|" + "---|" * len(names))
     for row in ROWS:
         count = VECTORS if row == "nearest theme" else size
-        cells = [
-            f"{r[row]:.1f} s" + ("" if row == "start-up" else f" ({count / r[row]:,.0f}/s)")
-            for r in results
-        ]
+        cells = []
+        for result in results:
+            taken, used = result["seconds"][row], result["core_seconds"][row]
+            rate = "" if row == "start-up" else f", {count / max(taken, 1e-9):,.0f}/s"
+            cells.append(f"{taken:.1f} s{rate} ({used:.1f} core s)")
         print(f"| {row} | " + " | ".join(cells) + " |")
     print("| peak memory | " + " | ".join(f"{r['peak_mb']:,.0f} MB" for r in results) + " |")
-    local, one = results[0], results[1]
-    whole = local["bronze"] + local["refine"]
-    step = one["of it the batch step"]
-    alone = one["bronze"] + one["refine"] - step
-    print(f"\nbronze and refine: {whole:.1f} s by the local engine, of which the batch step is "
-          f"{local['of it the batch step']:.1f} s; on Spark {alone:.1f} s are the driver's whatever "
-          f"the cores, and the batch step is {step:.1f} core seconds")  # fmt: skip
+    whole, step = _parts(results[0])
+    spark_whole, spark_step = _parts(results[1])
+    alone = spark_whole - spark_step
+    print(f"\nbronze and refine take {whole:.1f} core seconds by the local engine, {step:.1f} of them "
+          f"in the batch step; on Spark {alone:.1f} outside of the batch step, whatever the "
+          f"executors, and {spark_step:.1f} in it, which executors share")  # fmt: skip
     if alone >= whole:
-        print("so no number of cores makes Spark the faster one for these two stages")
+        print("so no number of executors makes Spark the faster one for these two stages")
     else:
-        print(f"so Spark is the faster one from {step / (whole - alone):.1f} cores on, once its "
-              f"start-up of {one['start-up']:.1f} s is forgotten")  # fmt: skip
+        print(f"so Spark is the faster one from {spark_step / (whole - alone):.1f} cores on, once "
+              f"its start-up of {results[1]['seconds']['start-up']:.1f} s is forgotten")  # fmt: skip
+
+
+def _parts(result: dict[str, Any]) -> tuple[float, float]:
+    """Return the core seconds of bronze and refine, and of the batch step in them."""
+    used = result["core_seconds"]
+    return used["bronze"] + used["refine"], used["of it the batch step"]
 
 
 def _one(data: Path, jars: Path, size: int, master: str) -> dict[str, Any]:
@@ -100,13 +107,14 @@ def _one(data: Path, jars: Path, size: int, master: str) -> dict[str, Any]:
     from closeloop.testing.progress import SilentProgress
 
     keep_memory_low()
-    seconds = dict.fromkeys(ROWS, 0.0)
+    seconds, core_seconds = dict.fromkeys(ROWS, 0.0), dict.fromkeys(ROWS, 0.0)
 
     @contextmanager
     def taking(name: str) -> Iterator[None]:
-        started = time.perf_counter()
+        started, used = time.perf_counter(), _core_seconds()
         yield
         seconds[name] += time.perf_counter() - started
+        core_seconds[name] += _core_seconds() - used
 
     with tempfile.TemporaryDirectory() as name, _Peak() as peak:
         folder = Path(name)
@@ -140,7 +148,7 @@ def _one(data: Path, jars: Path, size: int, master: str) -> dict[str, Any]:
             )
         assert sum(counted["n"].to_pylist()) > 0.9 * size
         _nearest(mapped, taking)
-    return {**seconds, "peak_mb": peak.mb}
+    return {"seconds": seconds, "core_seconds": core_seconds, "peak_mb": peak.mb}
 
 
 class NearestTheme:
@@ -189,19 +197,29 @@ class _Peak:
 
 
 def _resident_mb() -> float:
-    parents, pages = {}, {}
+    return sum(pages for _, pages in _processes()) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def _core_seconds() -> float:
+    return sum(ticks for ticks, _ in _processes()) / os.sysconf("SC_CLK_TCK")
+
+
+def _processes() -> list[tuple[int, int]]:
+    """Return clock ticks (also of children that ended) and resident pages of this tree."""
+    parents, found = {}, {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
                 status = (entry / "stat").read_text().rpartition(")")[2].split()
-                pages[int(entry.name)] = int((entry / "statm").read_text().split()[1])
+                pages = int((entry / "statm").read_text().split()[1])
             except OSError:
                 continue
             parents[int(entry.name)] = int(status[1])
+            found[int(entry.name)] = (sum(map(int, status[11:15])), pages)
     ours = {os.getpid()}
     while more := {p for p, parent in parents.items() if parent in ours} - ours:
         ours |= more
-    return sum(pages.get(p, 0) for p in ours) * os.sysconf("SC_PAGE_SIZE") / 2**20
+    return [found[p] for p in ours if p in found]
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from closeloop.engines.databricks import DatabricksEngine
 from closeloop.engines.local import LocalEngine
 from closeloop.engines.spark import SparkEngine
 from closeloop.engines.spark_names import FolderNames
+from closeloop.engines.spark_session import RUNTIME, SparkPlace, open_session
+from closeloop.errors import OutsideError
 from closeloop.ports import Transaction
 from closeloop.tables import SIGNAL, STATE, THEME
 from closeloop.testing.engine_contract import EngineContract
@@ -111,6 +113,17 @@ def test_on_databricks_no_setting_of_the_session_is_needed_to_forget_or_to_merge
     assert rows.equals(themes("a", "b", "c"))
     found = engine.sql("SELECT count(*) AS n FROM silver.theme", versions={"silver.theme": before})
     assert found.to_pylist() == [{"n": 3}]
+
+
+def test_the_session_of_a_job_is_found_and_its_absence_elsewhere_told(session, monkeypatch):
+    """A job's session is there and not the active one: as here, where another thread made it."""
+    place = SparkPlace(databricks=True)
+    monkeypatch.setattr(type(session), "getActiveSession", classmethod(lambda _: None))
+    monkeypatch.setenv(RUNTIME, "client.5.0")
+    assert open_session(place).range(3).count() == 3
+    monkeypatch.delenv(RUNTIME)
+    with pytest.raises(OutsideError, match="this is not Databricks"):
+        open_session(place)
 
 
 @pytest.mark.parametrize(
