@@ -1,6 +1,6 @@
-"""Runs FamPay's backtest on one engine and prints what it found: python fampay.py DATA FOLDER KIND …
+"""Runs FamPay's backtest on one engine and prints what it found.
 
-    python fampay.py DATA FOLDER local|sail|spark [--since DAY] [--start DAY] [--days N] [--every HOURS]
+    python -m tests.spark.fampay DATA FOLDER local|sail|spark [--since DAY] [--start DAY] [--days N] [--every HOURS]
 
 Writes FOLDER/found.json with signals, themes, assignments and decisions, and prints the seconds.
 """
@@ -21,6 +21,7 @@ from closeloop.app import Workspace, initialise
 from closeloop.engines.local import LocalEngine
 from closeloop.tables import ASSIGNMENT, ATTRIBUTION, DECISION, SERIES, SIGNAL, THEME, TIME
 from closeloop.testing.progress import SilentProgress
+from tests.spark.conftest import QUICK
 
 APP = "com.fampay.in"
 KEY = json.dumps({"key_id": "test", "secret": "00" * 32})
@@ -35,7 +36,7 @@ def main() -> None:
     parser.add_argument("--since", type=utc, default="2022-11-01", help="the history's beginning")
     parser.add_argument("--start", type=utc, default="2023-02-05")
     parser.add_argument("--every", type=float, default=24)
-    parser.add_argument("--days", type=float, default=4)
+    parser.add_argument("--days", type=float, default=3)
     parser.add_argument("--jars", type=Path)
     parser.add_argument("--cache", type=Path)
     options = parser.parse_args()
@@ -50,7 +51,10 @@ def main() -> None:
             f"engine: spark\nspark: {{remote: 'sc://127.0.0.1:{with_sail.listening_address[1]}'}}\n"
         )
     if options.kind == "spark":
-        settings = f"engine: spark\nspark: {{master: 'local[2]', jars: '{options.jars}'}}\n"
+        conf = json.dumps(QUICK)
+        settings = (
+            f"engine: spark\nspark: {{master: 'local[2]', jars: '{options.jars}', conf: {conf}}}\n"
+        )
     (options.folder / ".closeloop").mkdir(parents=True, exist_ok=True)
     (options.folder / ".closeloop" / "token.key").write_text(KEY)
     if options.cache:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.spark.conftest import JARS
 
-SCRIPT = Path(__file__).with_name("fampay.py")
+FAMPAY = [sys.executable, "-m", "tests.spark.fampay"]
 DATA = Path(os.environ.get("CLOSELOOP_DATA", "../shared/data"))
 
 
@@ -36,7 +36,7 @@ def test_the_backtest_finds_the_same_on_spark(tmp_path, window):
     found = {}
     for kind in ("local", "spark"):
         folder = tmp_path / kind
-        command = [sys.executable, str(SCRIPT), str(DATA), str(folder), kind, *window]
+        command = [*FAMPAY, str(DATA), str(folder), kind, *window]
         subprocess.run([*command, "--jars", JARS, "--cache", tmp_path / "vectors"], check=True)
         found[kind] = json.loads((folder / "found.json").read_text())
     assert found["local"]["gold.signal"]
