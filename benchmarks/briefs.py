@@ -41,9 +41,10 @@ from closeloop.stages.fact_sheet import from_json
 from closeloop.testing.brief_models import writes_forged, writes_good
 from closeloop.testing.language_models import ScriptedLanguageModel
 from closeloop.text.pii import Masker
+from closeloop.vendor_facts import NOWHERE, load_prices
 
-PRICES = {"gpt-6-luna": (0.10, 0.50), "gpt-5-mini": (0.25, 2.00), "gpt-6.1-terra": (1.00, 5.00)}
-"""Dollars for a million tokens in and out: azure rows of litellm 1.109.1, November 2026."""
+MODELS = ("gpt-6-luna", "gpt-5-mini", "gpt-6.1-terra")
+"""Models whose prices are taken from the dated table that comes with closeloop."""
 
 CACHED_SHARE = 0.1
 """What a cached token costs of an uncached one, as the vendors' price pages of that month say."""
@@ -161,10 +162,13 @@ def _modelled(sheets: list[FactSheet], reviews: int) -> None:
         f"{read * k:,.0f} tokens in ({cached / max(read, 1):.0%} of them cached), {wrote * k:,.0f} out"
     )
     print("| model | $ per 1,000 reviews | without caching |\n|---|---|---|")
-    for name, (price_in, price_out) in PRICES.items():
-        full = (read * price_in + wrote * price_out) / 1e6 * k
-        less = cached * price_in * (1 - CACHED_SHARE) / 1e6 * k
+    table = load_prices(NOWHERE)
+    for name in MODELS:
+        price = table.prices[name]
+        full = (read * price.input + wrote * price.output) / 1e6 * k
+        less = cached * price.input * (1 - CACHED_SHARE) / 1e6 * k
         print(f"| {name} | {full - less:.4f} | {full:.4f} |")
+    print(f"prices of {table.as_of} ({table.source})")
 
 
 def _cached(asked: list[ModelRequest]) -> int:

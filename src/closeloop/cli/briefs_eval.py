@@ -14,8 +14,9 @@ from closeloop.cli.session import open_workspace
 from closeloop.errors import UsageError, redact
 
 if TYPE_CHECKING:
-    from closeloop.domain.brief import FactSheet
+    from closeloop.domain.brief import Brief, FactSheet
     from closeloop.evaluation.briefs import BriefFigures
+    from closeloop.evaluation.mlflow_log import MlflowLog
 
 BASELINE = "briefs-baseline.json"
 NEEDED = ("briefs", "first_time", "fallback", "input_tokens", "output_tokens")
@@ -33,6 +34,13 @@ NEEDED = ("briefs", "first_time", "fallback", "input_tokens", "output_tokens")
 )
 @click.option("--save", is_flag=True, help="Store the figures as the baseline.")
 @click.option("--limit", type=click.IntRange(min=1), default=None, help="Only the first sheets.")
+@click.option(
+    "--mlflow",
+    "mlflow_uri",
+    default=None,
+    metavar="URI",
+    help="Keep the evaluation in MLflow (default: MLFLOW_TRACKING_URI where MLflow is installed).",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def evaluate_briefs(
@@ -41,6 +49,7 @@ def evaluate_briefs(
     baseline: Path | None,
     save: bool,
     limit: int | None,
+    mlflow_uri: str | None,
     as_json: bool,
 ) -> None:
     """Write a brief of every frozen fact sheet with the configured writer, and compare.
@@ -48,13 +57,20 @@ def evaluate_briefs(
     FILE holds fact sheets, one JSON a line, as the column `facts` of gold.brief keeps them; without
     it the set that comes with closeloop is used. Exit code 1 where a figure is worse than before.
     """
-    from closeloop.evaluation.briefs import evaluate_writer, worse
+    from closeloop.evaluation.briefs import figures_of, worse, write_briefs
+    from closeloop.evaluation.mlflow_log import MlflowLog, chosen_uri
 
     workspace = open_workspace(ctx)
     sheets = _sheets(file)[:limit]
     place = baseline or workspace.folder / BASELINE
     before = _baseline(place, needed=baseline is not None and not save)
-    figures = evaluate_writer(workspace.writer(), sheets, workspace.progress)
+    uri = chosen_uri(mlflow_uri)
+    log = None if uri is None else MlflowLog(uri)
+    writer = workspace.writer()
+    briefs = write_briefs(log.traced(writer) if log else writer, sheets, workspace.progress)
+    figures = figures_of(briefs, writer)
+    if log is not None:
+        _keep(log, figures, briefs)
     found = worse(figures, before) if before is not None and not save else []
     if save:
         place.write_text(json.dumps(figures.to_json(), indent=2) + "\n", encoding="utf-8")
@@ -70,6 +86,14 @@ def evaluate_briefs(
             click.echo("no baseline yet: store these figures with --save")
     if found or figures.ungrounded:
         sys.exit(1)
+
+
+def _keep(log: MlflowLog, figures: BriefFigures, briefs: list[Brief]) -> None:
+    run = log.log(figures, briefs)
+    registered, why = log.register_prompts()
+    click.echo(f"kept in MLflow as run {run}; prompts new there: {len(registered)}", err=True)
+    if why:
+        click.echo(f"closeloop: the prompts could not be registered: {why}", err=True)
 
 
 def _sheets(file: Path | None) -> list[FactSheet]:

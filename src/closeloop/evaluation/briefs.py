@@ -52,13 +52,18 @@ def evaluate_writer(
     writer: Writer, sheets: Sequence[FactSheet], progress: Progress
 ) -> BriefFigures:
     """Write a brief of every sheet and return the figures. Answers that are kept cost nothing."""
+    return figures_of(write_briefs(writer, sheets, progress), writer)
+
+
+def write_briefs(writer: Writer, sheets: Sequence[FactSheet], progress: Progress) -> list[Brief]:
+    """Write a brief of every sheet."""
     progress.start("briefs", total=len(sheets), unit="briefs")
     briefs = []
     for sheet in sheets:
         briefs.append(writer.write(request_of(sheet)))
         progress.advance()
     progress.finish()
-    return figures_of(briefs, writer)
+    return briefs
 
 
 def figures_of(briefs: Sequence[Brief], writer: Writer) -> BriefFigures:
@@ -80,7 +85,7 @@ def figures_of(briefs: Sequence[Brief], writer: Writer) -> BriefFigures:
         output_tokens=sum(a.usage.output for a in attempts),
         cost_usd=None if None in costs else sum(c for c in costs if c is not None),
         outcomes=dict(sorted(outcomes.items())),
-        problems=_kinds(a.problems for a in attempts if a.purpose == "brief"),
+        problems=problem_kinds(a.problems for a in attempts if a.purpose == "brief"),
     )
 
 
@@ -140,6 +145,6 @@ _SIGNAL = Signal(
 )
 
 
-def _kinds(found: Iterable[Sequence[str]]) -> dict[str, int]:
+def problem_kinds(found: Iterable[Sequence[str]]) -> dict[str, int]:
     """Count problems by the part that they are in: their words hold what a model wrote."""
     return dict(sorted(Counter(p.partition(":")[0].split()[0] for ps in found for p in ps).items()))

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+NAMES = ("brief", "repair", "pair", "theme_name")
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
