@@ -23,8 +23,12 @@ from tests.unit.models.briefing import door
 SHEETS = frozen_sheets()[:3]
 
 
-def test_an_evaluation_is_kept_with_prompts_figures_rows_and_traces(tmp_path: Path) -> None:
+def test_an_evaluation_is_kept_with_prompts_figures_rows_and_traces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mlflow: Any = pytest.importorskip("mlflow", reason="the extra mlflow is not installed")
+    # Beside a file of SQLite, artifacts lie in the working folder.
+    monkeypatch.chdir(tmp_path)
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     log = mlflow_log.MlflowLog(uri)
     writer = ModelWriter(ScriptedLanguageModel(writes_forged(frozen_sheets())), door())
