@@ -622,29 +622,15 @@ def write_summary(folder: Path, summary: dict[str, Any]) -> None:
 
 
 def _remote_model(chosen: settings_module.EmbedderSettings) -> RemoteModel:
-    """Return what closeloop.yaml says of a model over the network; the key is not read yet."""
+    """Return what closeloop.yaml says of an embedder over the network; the key is not read yet."""
+    from closeloop.models.openai_embedder import MAX_TEXT_BYTES
     from closeloop.models.remote import RemoteModel
 
-    key = chosen.api_key
-    given: dict[str, Any] = {
-        "token_scope": chosen.token_scope,
-        "max_text_bytes": chosen.max_text_bytes,
-    }
     return RemoteModel(
-        endpoint=chosen.endpoint,
-        deployment=chosen.deployment,
-        model=chosen.model,
-        auth=chosen.auth,
-        api_key=None
-        if key is None
-        else lambda: settings_module.resolve(key, where="closeloop.yaml: embedder.api_key"),
+        **_served(chosen, "embedder"),
         dimensions=chosen.dimensions,
         prefix=chosen.prefix,
-        requests_per_minute=chosen.requests_per_minute,
-        tokens_per_minute=chosen.tokens_per_minute,
-        timeout_s=chosen.timeout.total_seconds(),
-        max_wait_s=chosen.max_wait.total_seconds(),
-        **{name: value for name, value in given.items() if value is not None},
+        max_text_bytes=chosen.max_text_bytes or MAX_TEXT_BYTES,
     )
 
 
@@ -652,26 +638,34 @@ def _remote_writer(chosen: settings_module.WriterSettings) -> RemoteWriter:
     """Return what closeloop.yaml says of a language model; the key is not read yet."""
     from closeloop.models.remote_writer import RemoteWriter
 
-    key = chosen.api_key
-    given = {} if chosen.token_scope is None else {"token_scope": chosen.token_scope}
     return RemoteWriter(
-        endpoint=chosen.endpoint,
-        deployment=chosen.deployment,
-        model=chosen.model,
-        auth=chosen.auth,
-        api_key=None
-        if key is None
-        else lambda: settings_module.resolve(key, where="closeloop.yaml: writer.api_key"),
+        **_served(chosen, "writer"),
         api=chosen.api,
         reasoning_effort=chosen.reasoning_effort,
         reasoning_tokens=chosen.reasoning_tokens,
         max_output_tokens=chosen.max_output_tokens,
-        requests_per_minute=chosen.requests_per_minute,
-        tokens_per_minute=chosen.tokens_per_minute,
-        timeout_s=chosen.timeout.total_seconds(),
-        max_wait_s=chosen.max_wait.total_seconds(),
-        **given,
     )
+
+
+def _served(
+    chosen: settings_module.EmbedderSettings | settings_module.WriterSettings, section: str
+) -> dict[str, Any]:
+    """Return where and how a model is served, from its section of closeloop.yaml."""
+    key = chosen.api_key
+    return {
+        "endpoint": chosen.endpoint,
+        "deployment": chosen.deployment,
+        "model": chosen.model,
+        "auth": chosen.auth,
+        "api_key": None
+        if key is None
+        else lambda: settings_module.resolve(key, where=f"closeloop.yaml: {section}.api_key"),
+        "token_scope": chosen.token_scope,
+        "requests_per_minute": chosen.requests_per_minute,
+        "tokens_per_minute": chosen.tokens_per_minute,
+        "timeout_s": chosen.timeout.total_seconds(),
+        "max_wait_s": chosen.max_wait.total_seconds(),
+    }
 
 
 def _ensure_key(folder: Path) -> TokenKey:

@@ -22,10 +22,11 @@ SHORTENED = "text-embedding-3-"
 
 
 @dataclass(frozen=True, slots=True)
-class RemoteModel:
+class RemoteService:
     """Where a model is served, under which name, as whom, and how fast.
 
-    `api_key` resolves the reference when the first request is made (None: no key is sent).
+    `api_key` resolves the reference when the first request is made (None: no key is sent);
+    `token_scope` None is the default of what is asked for.
     """
 
     endpoint: str | None = None
@@ -33,14 +34,30 @@ class RemoteModel:
     model: str | None = None
     auth: str = "key"
     api_key: Callable[[], str] | None = None
-    token_scope: str = ENTRA_SCOPE
-    dimensions: int | None = None
-    prefix: str = ""
-    max_text_bytes: int = MAX_TEXT_BYTES
+    token_scope: str | None = None
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     timeout_s: float = 60.0
     max_wait_s: float = 300.0
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """What only means something to a model over the network, as it is named in closeloop.yaml."""
+        return {
+            "endpoint": self.endpoint,
+            "deployment": self.deployment,
+            "model": self.model,
+            "api_key": self.api_key,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteModel(RemoteService):
+    """A model that embeds, and how long its vectors and its texts are."""
+
+    dimensions: int | None = None
+    prefix: str = ""
+    max_text_bytes: int = MAX_TEXT_BYTES
 
 
 def remote_embedder(remote: RemoteModel, *, azure: bool, seed: int = 7) -> OpenAIEmbedder:
@@ -68,7 +85,7 @@ def remote_embedder(remote: RemoteModel, *, azure: bool, seed: int = 7) -> OpenA
         auth=service_auth(
             auth=remote.auth,
             api_key=remote.api_key,
-            token_scope=remote.token_scope,
+            token_scope=remote.token_scope or ENTRA_SCOPE,
             azure=azure,
             keyless=not azure and remote.endpoint is not None,
             section="embedder",

@@ -13,7 +13,7 @@ from closeloop.models.openai_faults import Asker
 from closeloop.models.openai_language_model import OpenAILanguageModel
 from closeloop.models.openai_service import OpenAIService, service_url
 from closeloop.models.rate_limit import Pace
-from closeloop.models.remote import OPENAI_URL
+from closeloop.models.remote import OPENAI_URL, RemoteService
 
 SECTION = "writer"
 ASKER = Asker(
@@ -25,26 +25,15 @@ DIALECTS = {"responses": RESPONSES, "chat": CHAT}
 
 
 @dataclass(frozen=True, slots=True)
-class RemoteWriter:
-    """Where a language model is served, under which name, as whom, how fast, and how long.
+class RemoteWriter(RemoteService):
+    """A language model: by which API it is asked, and how long it may write."""
 
-    `api_key` resolves the reference when the first request is made (None: no key is sent).
-    """
-
-    endpoint: str | None = None
-    deployment: str | None = None
-    model: str | None = None
-    auth: str = "key"
-    api_key: Callable[[], str] | None = None
-    token_scope: str = ENTRA_MODEL_SCOPE
+    timeout_s: float = 120.0
+    max_wait_s: float = 120.0
     api: str = "responses"
     reasoning_effort: str | None = None
     reasoning_tokens: int = 0
     max_output_tokens: int | None = None
-    requests_per_minute: int | None = None
-    tokens_per_minute: int | None = None
-    timeout_s: float = 120.0
-    max_wait_s: float = 120.0
 
 
 def remote_language_model(
@@ -77,7 +66,7 @@ def remote_language_model(
         auth=service_auth(
             auth=remote.auth,
             api_key=remote.api_key,
-            token_scope=remote.token_scope,
+            token_scope=remote.token_scope or ENTRA_MODEL_SCOPE,
             azure=azure,
             keyless=not own,
             section=SECTION,

@@ -70,13 +70,7 @@ def _refuse_what_would_be_ignored(
     kind: str, folder: str | None, prefix: str, remote: RemoteModel | None
 ) -> None:
     """Raise SettingsError for a setting of another kind: it is more likely that kind is wrong."""
-    asked = remote or RemoteModel()
-    given = {
-        "endpoint": asked.endpoint,
-        "deployment": asked.deployment,
-        "model": asked.model,
-        "api_key": asked.api_key,
-    }
+    given = (remote or RemoteModel()).settings
     if kind in SERVED:
         given = {"folder": folder}
     elif folder is None and kind == "minilm":
@@ -108,13 +102,7 @@ def make_language_model(
         model = remote_language_model(remote, azure=kind == "azure_openai", seed=seed)
         names = tuple(name for name in (remote.model, remote.deployment) if name)
         return MeteredLanguageModel(model, ledger=ledger(), terms=replace(terms, priced_as=names))
-    given = {
-        "endpoint": remote.endpoint,
-        "deployment": remote.deployment,
-        "model": remote.model,
-        "api_key": remote.api_key,
-    }
-    ignored = [name for name, value in given.items() if value is not None]
+    ignored = [name for name, value in remote.settings.items() if value is not None]
     if ignored:
         raise SettingsError(
             f"closeloop.yaml: writer.{ignored[0]} means nothing to writer.kind {kind}",
