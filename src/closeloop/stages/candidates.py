@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -318,7 +318,11 @@ def _compare(
     hit = np.zeros(len(view.hours), dtype=np.bool_)
     hit[complaints] = True
     own, all_hits = int((inside & exposed & hit).sum()), int((inside & hit).sum())
-    ratio = odds_ratio(_strata(view.hours[inside], exposed[inside], hit[inside]))
+    strata = _strata(view.hours[inside], exposed[inside], hit[inside])
+    a, n, c, m = (sum(column) for column in zip(*strata, strict=True))
+    whole = odds_ratio([(a, n, c, m)])
+    # A rollout grows while trouble does: what chance explains is asked within half days.
+    ratio = replace(whole, chance=odds_ratio(strata).chance)
     if not ratio.enough and not (change["region"] or change["platform"]):
         share = adoption.share(change["version"], np.arange(since, until + 1))
         mean = 0.0 if share is None else float(share.mean())
