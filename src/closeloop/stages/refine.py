@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -31,35 +29,23 @@ _MANY_IDS = 5_000
 """From so many ids on, reading a column whole is cheaper than asking for them."""
 _SLICE = 150_000
 """Rows refined at a time: bounds the memory of a first run over years of history."""
-_PORTION = 2 * _SLICE
-"""Rows read at a time: while one slice is linked the next is masked."""
 _REASONS = frozenset(reason.value for reason in QuarantineReason)
 
 
 def run(context: StepContext) -> None:
     """Refine the bronze rows that are new; each ends in exactly one of three tables."""
     # Copies are linked to earlier ones: a long history goes in the order of its events.
-    portion = context.portion(BRONZE_FEEDBACK, by="event_time", rows=_PORTION)
+    portion = context.portion(BRONZE_FEEDBACK, by="event_time", rows=_SLICE)
     bronze = context.new_rows(BRONZE_FEEDBACK, where=portion)
     if bronze.num_rows == 0:
         return
     context.progress.start(NAME, total=bronze.num_rows)
     links = DuplicateLinks(context)
-    # Masking is Python's, linking mostly is not: the next slice is masked while one is linked.
-    with ThreadPoolExecutor(1) as masking:
-        waiting: deque[Future[_Masked]] = deque()
-        for rows in _slices(bronze):
-            waiting.append(masking.submit(_masked, context, rows))
-            if len(waiting) > 1:
-                _take_in(context, waiting.popleft().result(), links)
-        _take_in(context, waiting.popleft().result(), links)
+    for rows in _slices(bronze):
+        _refine(context, _masked(context, rows), links)
+        context.progress.advance(rows.num_rows)
     links.remember()
     context.progress.finish()
-
-
-def _take_in(context: StepContext, masked: _Masked, links: DuplicateLinks) -> None:
-    _refine(context, masked, links)
-    context.progress.advance(masked.bronze.num_rows)
 
 
 def _slices(bronze: pa.Table) -> Iterator[pa.Table]:
