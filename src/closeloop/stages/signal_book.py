@@ -45,6 +45,7 @@ class SignalBook:
         held = context.rows(SIGNAL, where=[("product", "=", view.product)]).to_pylist()
         for row in sorted(held, key=lambda r: (r["window_end"], r["signal_id"])):
             self._held[(row["kind"], row["series_id"])] = row
+        self._stored: dict[str, Row] = {row["signal_id"]: row for row in held}
         self._changed: dict[str, Row] = {}
         self._backfill = view.flags("backfill")
         self._voices = voices_of(view.rows, view.hours)
@@ -181,6 +182,14 @@ class SignalBook:
 
     def _put(self, before: Row | None, fresh: Row, inside: Ints) -> None:
         historic = self._historic(inside, fresh["window_end"])
+        signal_id = _signal_id(
+            self._view.product, fresh["kind"], fresh["series_id"], fresh["window_start"]
+        )
+        if before is None and not historic:
+            # A later signal of the series is held, and this alarm is how an earlier one began:
+            # that one goes on, with the time it was found and the problem it belongs to.
+            stored = self._stored.get(signal_id)
+            before = stored if stored is not None and not stored["historic"] else None
         if before is not None and before["historic"] and not historic:
             # What is going on now is news, also where it began in what was taken in as history.
             before = None
@@ -202,15 +211,16 @@ class SignalBook:
         if before is None:
             end = fresh["window_end"]
             row["detected_at"] = min(end, self._context.now) if historic else self._context.now
-            row["signal_id"] = _signal_id(
-                self._view.product, fresh["kind"], fresh["series_id"], fresh["window_start"]
-            )
+            row["signal_id"] = signal_id
         else:
             row["evidence"] = max(fresh["evidence"], before["evidence"])
             row["fdr_pass"] = bool(fresh["fdr_pass"] or before["fdr_pass"])
             row["window_end"] = max(fresh["window_end"], before["window_end"])
-        self._held[(fresh["kind"], fresh["series_id"])] = row
-        self._changed[row["signal_id"]] = row
+        key = (fresh["kind"], fresh["series_id"])
+        newest = self._held.get(key)
+        if newest is None or row["window_end"] >= newest["window_end"]:
+            self._held[key] = row
+        self._stored[row["signal_id"]] = self._changed[row["signal_id"]] = row
 
     def _inside(self, rows: Ints, start: int, end: int) -> Ints:
         hours = self._view.hours[rows]

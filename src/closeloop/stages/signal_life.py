@@ -69,7 +69,8 @@ def parent_of(
         together = other["window_end"] > row["window_start"] - TOGETHER
         shared = share_complaints(row["feedback_ids"] or (), other["feedback_ids"] or ())
         if together and (same_cause or again or shared):
-            return str(other["parent_id"] or other["signal_id"])
+            parent = str(other["parent_id"] or other["signal_id"])
+            return None if parent == row["signal_id"] else parent
     return None
 
 
@@ -96,7 +97,8 @@ def elsewhere(context: StepContext, row: Row, cause: str) -> str | None:
     if not others:
         return None
     first = min(others, key=lambda r: (r["detected_at"], r["signal_id"]))
-    return str(first["parent_id"] or first["signal_id"])
+    parent = str(first["parent_id"] or first["signal_id"])
+    return None if parent == row["signal_id"] else parent
 
 
 def incidents_elsewhere(context: StepContext, product: str, *, since: datetime) -> dict[str, float]:
