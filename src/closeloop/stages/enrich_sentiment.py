@@ -12,7 +12,15 @@ from scipy import sparse
 from scipy.special import expit
 
 from closeloop.ports import Vectors
-from closeloop.stats.logistic import Logistic, Platt, fit_binary, fit_platt, log_odds
+from closeloop.stats.logistic import (
+    Logistic,
+    Platt,
+    fit_binary,
+    fit_platt,
+    log_odds,
+    packed,
+    unpacked,
+)
 from closeloop.text.sentiment import VERSION, text_log_odds, with_stars
 from closeloop.text.words import Words
 
@@ -89,8 +97,8 @@ class SentimentHead:
         file = io.BytesIO()
         np.savez_compressed(
             file,
-            words=np.append(self.words.weights[:, 0], self.words.bias).astype(np.float32),
-            vectors=np.append(self.vectors.weights[:, 0], self.vectors.bias).astype(np.float32),
+            words=packed(self.words),
+            vectors=packed(self.vectors),
             platt=np.array([self.platt.slope, self.platt.offset]),
             trained_on=np.array(self.trained_on),
             model_id=np.array(self.model_id),
@@ -103,8 +111,8 @@ class SentimentHead:
         """Return the head that `to_bytes` wrote."""
         with np.load(io.BytesIO(blob), allow_pickle=False) as held:
             return SentimentHead(
-                words=_head(held["words"]),
-                vectors=_head(held["vectors"]),
+                words=unpacked(held["words"]),
+                vectors=unpacked(held["vectors"]),
                 platt=Platt(*(float(x) for x in held["platt"])),
                 trained_on=int(held["trained_on"]),
                 model_id=str(held["model_id"]),
@@ -169,8 +177,3 @@ def word_features(words: Words) -> sparse.csr_matrix:
 def _mean(*voices: Floats) -> Floats:
     """Return the log odds of the mean of several probabilities, each given as log odds."""
     return log_odds(np.mean([expit(voice) for voice in voices], axis=0))
-
-
-def _head(values: npt.NDArray[np.float32]) -> Logistic:
-    wide = values.astype(np.float64)
-    return Logistic(weights=wide[:-1, None], bias=wide[-1:])

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from closeloop.ports import Vectors
-from closeloop.stats.logistic import Logistic, fit_binary
+from closeloop.stats.logistic import Logistic, fit_binary, packed, unpacked
 from closeloop.text.urgency import urgency_of
 
 Floats = npt.NDArray[np.float64]
@@ -43,7 +43,7 @@ class UrgencyHead:
         file = io.BytesIO()
         np.savez_compressed(
             file,
-            weights=np.append(self.weights.weights[:, 0], self.weights.bias).astype(np.float32),
+            weights=packed(self.weights),
             least=np.array(self.least),
             trained_on=np.array(self.trained_on),
             model_id=np.array(self.model_id),
@@ -54,9 +54,8 @@ class UrgencyHead:
     def from_bytes(blob: bytes) -> UrgencyHead:
         """Return the head that `to_bytes` wrote."""
         with np.load(io.BytesIO(blob), allow_pickle=False) as held:
-            wide = held["weights"].astype(np.float64)
             return UrgencyHead(
-                weights=Logistic(weights=wide[:-1, None], bias=wide[-1:]),
+                weights=unpacked(held["weights"]),
                 least=float(held["least"]),
                 trained_on=int(held["trained_on"]),
                 model_id=str(held["model_id"]),

@@ -42,7 +42,7 @@ def run(context: StepContext) -> None:
     context.progress.start(NAME, total=bronze.num_rows)
     links = DuplicateLinks(context)
     for rows in _slices(bronze):
-        _refine(context, _masked(context, rows), links)
+        _refine(context, rows, links)
         context.progress.advance(rows.num_rows)
     links.remember()
     context.progress.finish()
@@ -79,33 +79,21 @@ def retry_quarantine(context: StepContext, reasons: Sequence[str] = ()) -> int:
         return 0
     context.delete(QUARANTINE, (("bronze_id", "in", bronze["bronze_id"].to_pylist()),))
     links = DuplicateLinks(context)
-    left = _refine(context, _masked(context, bronze), links)
+    left = _refine(context, bronze, links)
     links.remember()
     return int(bronze.num_rows) - left
 
 
-@dataclass(frozen=True, slots=True)
-class _Masked:
-    """Bronze rows, the fault of each (null: usable), and what the batch step made of the usable."""
-
-    bronze: pa.Table
-    faults: pa.Array
-    refined: pa.Table
-
-
-def _masked(context: StepContext, bronze: pa.Table) -> _Masked:
+def _refine(context: StepContext, bronze: pa.Table, links: DuplicateLinks) -> int:
+    """Put each row where it belongs; return how many were quarantined."""
     faults = row_faults(bronze, config=context.config, now=context.now)
+    usable = pc.is_null(faults)
     asked = bronze.drop_columns(["payload"])
     if faults.null_count < len(faults):
-        asked = asked.filter(pc.is_null(faults))
+        asked = asked.filter(usable)
     refiner = RowRefiner(context.config, context.token_key, context.recogniser)
-    return _Masked(bronze, faults, context.map_batches(refiner, asked))
-
-
-def _refine(context: StepContext, masked: _Masked, links: DuplicateLinks) -> int:
-    """Put each row where it belongs; return how many were quarantined."""
-    bronze, faults, refined = masked.bronze, masked.faults, masked.refined
-    usable = pc.is_null(faults)
+    refined = context.map_batches(refiner, asked)
+    del asked
     positions = np.flatnonzero(usable.to_numpy(zero_copy_only=False))
     late_faults = refined["fault"].combine_chunks()
     faults = pc.replace_with_mask(faults, usable, late_faults)

@@ -69,9 +69,14 @@ def parent_of(
         together = other["window_end"] > row["window_start"] - TOGETHER
         shared = share_complaints(row["feedback_ids"] or (), other["feedback_ids"] or ())
         if together and (same_cause or again or shared):
-            parent = str(other["parent_id"] or other["signal_id"])
-            return None if parent == row["signal_id"] else parent
+            return _head(other, row)
     return None
+
+
+def _head(other: Row, row: Row) -> str | None:
+    """Return the parent of the other's problem, None where that is the row itself."""
+    parent = str(other["parent_id"] or other["signal_id"])
+    return None if parent == row["signal_id"] else parent
 
 
 def elsewhere(context: StepContext, row: Row, cause: str) -> str | None:
@@ -97,8 +102,7 @@ def elsewhere(context: StepContext, row: Row, cause: str) -> str | None:
     if not others:
         return None
     first = min(others, key=lambda r: (r["detected_at"], r["signal_id"]))
-    parent = str(first["parent_id"] or first["signal_id"])
-    return None if parent == row["signal_id"] else parent
+    return _head(first, row)
 
 
 def incidents_elsewhere(context: StepContext, product: str, *, since: datetime) -> dict[str, float]:

@@ -68,16 +68,12 @@ def forget(context: StepContext, feedback_ids: Iterable[str]) -> int:
     return written
 
 
-def texts_waiting(
-    context: StepContext, product: str, *, newest: int | None = None, least: int = 1
-) -> Texts | None:
-    """Return the product's stored texts without a theme, None where they are fewer than `least`."""
+def texts_waiting(context: StepContext, product: str, *, newest: int) -> Texts | None:
+    """Return the product's newest stored texts without a theme, None where there are none."""
     where: list[Condition] = [("product", "=", product), ("theme_id", "=", None)]
     columns = ["feedback_id", "revision", "product", "event_time"]
     rows = context.rows(ASSIGNMENT, columns=columns, where=where)
-    if rows.num_rows < least:
-        return None
-    if newest is not None and rows.num_rows > newest:
+    if rows.num_rows > newest:
         order = pc.sort_indices(rows, [("event_time", "descending"), ("feedback_id", "ascending")])
         rows = rows.take(order.slice(0, newest))
     return texts_of(context, product, rows)

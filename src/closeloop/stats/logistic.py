@@ -33,6 +33,17 @@ class Logistic:
         return np.asarray(features @ weights, np.float64) + self.bias
 
 
+def packed(head: Logistic) -> npt.NDArray[np.float32]:
+    """Return the weights and the bias of a yes-no question's head, to be stored [features + 1]."""
+    return np.append(head.weights[:, 0], head.bias).astype(np.float32)
+
+
+def unpacked(values: npt.NDArray[np.float32]) -> Logistic:
+    """Return the head that `packed` wrote."""
+    wide = values.astype(np.float64)
+    return Logistic(weights=wide[:-1, None], bias=wide[-1:])
+
+
 def fit_binary(features: Any, truth: npt.ArrayLike, *, l2: float = 1.0) -> Logistic:
     """Return the head of a yes-no question. `features` is dense or sparse [rows, features].
 
