@@ -30,7 +30,8 @@ from closeloop.stages import refine
 from closeloop.tables import BRONZE_FEEDBACK, FEEDBACK, TIME, Table
 from closeloop.testing.context import InMemoryContext
 from closeloop.text.clean import clean
-from closeloop.text.language import LanguageGate, detect_batch
+from closeloop.text.language import detect_batch
+from closeloop.text.language_gate import LanguageGate
 from closeloop.text.pii import Masker
 from refine_duplicates import OTHER_WORDS, Reviews, duplicates
 

@@ -22,7 +22,8 @@ from scipy.special import expit
 from closeloop.stages.enrich_sentiment import word_features
 from closeloop.stats.logistic import fit_binary
 from closeloop.text.clean import clean
-from closeloop.text.language import LanguageGate, detect_batch
+from closeloop.text.language import detect_batch
+from closeloop.text.language_gate import LanguageGate
 from closeloop.text.urgency import urgency_of
 from closeloop.text.words import words_of
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -35,13 +36,18 @@ PORTION = "portion"
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """How far a step is in its portions: the key passed, and the ledger steps they all stop at."""
+    """How far a step is in its portions.
+
+    `after` is the key passed (None: the rows without one), `upto` the ledger steps that all
+    portions stop at, `cuts` the keys that the next ones end with (None: not decided yet).
+    """
 
     after: str | int | None
     upto: dict[str, int]
+    cuts: list[str | int] | None = None
 
     def to_bytes(self) -> bytes:
-        return json.dumps([self.after, self.upto], sort_keys=True).encode()
+        return json.dumps([self.after, self.upto, self.cuts], sort_keys=True).encode()
 
     @staticmethod
     def from_bytes(blob: bytes | None) -> _Mark | None:
@@ -228,20 +234,29 @@ class StepRun:
         # Rows that were committed after the first portion began wait until all of it is done.
         self._upto = heads if mark is None else mark.upto
         passed = () if mark is None else (mark.passed(table, by),)
-        waiting = self.new_rows(table, columns=[by], where=passed).column(by)
-        if len(waiting) <= rows:
-            if mark is not None:
-                self.put_state(PORTION, b"", scope=self.name)
-                self.left = heads.get(table.full_name, 0) > mark.upto.get(table.full_name, 0)
-            return passed
+        cuts = None if mark is None else mark.cuts
+        if cuts is None:
+            waiting = self.new_rows(table, columns=[by], where=passed).column(by)
+            if waiting.null_count and len(waiting) > rows:
+                return self._next_portion(None, None, passed, (by, "=", None))
+            cuts = _cuts(waiting, rows)
+        if cuts:
+            upto: Condition = (by, "<=", _key(table, by, cuts[0]))
+            return self._next_portion(cuts[0], cuts[1:], passed, upto)
+        if mark is not None:
+            self.put_state(PORTION, b"", scope=self.name)
+            self.left = heads.get(table.full_name, 0) > mark.upto.get(table.full_name, 0)
+        return passed
+
+    def _next_portion(
+        self,
+        after: str | int | None,
+        cuts: list[str | int] | None,
+        passed: tuple[Condition, ...],
+        upto: Condition,
+    ) -> tuple[Condition, ...]:
         self.left = self._keep = True
-        last: str | int | None = None
-        upto: Condition = (by, "=", None)
-        if not waiting.null_count:
-            ordered = waiting.cast(pa.int64()) if pa.types.is_timestamp(waiting.type) else waiting
-            last = ordered.take(pc.sort_indices(ordered).slice(rows - 1, 1))[0].as_py()
-            upto = (by, "<=", _key(table, by, last))
-        self.put_state(PORTION, _Mark(last, self._upto).to_bytes(), scope=self.name)
+        self.put_state(PORTION, _Mark(after, self._upto, cuts).to_bytes(), scope=self.name)
         return (*passed, upto)
 
     def rows(
@@ -387,6 +402,18 @@ class StepRun:
         return Transaction(
             app_id=f"closeloop/{self.name}", version=self._batch_id * 1_000 + self._writes
         )
+
+
+def _cuts(waiting: pa.ChunkedArray, rows: int) -> list[str | int]:
+    """Return the keys that portions of so many rows end with; the last one needs none."""
+    ordered = waiting.cast(pa.int64()) if pa.types.is_timestamp(waiting.type) else waiting
+    places = np.arange(rows - 1, len(ordered) - 1, rows)
+    if not len(places):
+        return []
+    ordered = ordered.take(pc.sort_indices(ordered))
+    last = ordered[len(ordered) - 1].as_py()
+    found = dict.fromkeys(ordered.take(pa.array(places)).to_pylist())
+    return [key for key in found if key != last]
 
 
 def _key(table: Table, column: str, value: str | int) -> str | int | datetime:

@@ -76,7 +76,6 @@ def run(context: StepContext) -> None:
     )
     if not rows.num_rows:
         return
-    # The order of the vectors' file: then no vector has to be moved.
     rows = rows.sort_by([("feedback_id", "ascending"), ("revision", "ascending")])
     stars = Stars.from_bytes(context.state(STARS)).seen(_ratings(rows))
     head, urgent = _heads(context, stars)
@@ -87,6 +86,7 @@ def run(context: StepContext) -> None:
     context.put_state(STARS, stars.to_bytes())
     # The model may have been changed between a killed pass and this one.
     vectors = vectors.filter(of_model(vectors.column("model"), context.embedder.model_id))
+    vectors = _files_in_order(vectors)
     reader = clause_reader(context, fresh=rows.num_rows)
     models = Models(head=head, urgent=urgent, category=category, reader=reader)
     context.append(ENRICHMENT, _enriched(context, rows, vectors, models))
@@ -124,6 +124,16 @@ def joined_vectors(rows: pa.Table, vectors: pa.Table) -> tuple[Vectors, npt.NDAr
     result = np.zeros((len(wanted), table.shape[1]), np.float32)
     result[found] = table[np.asarray(pc.drop_null(place))]
     return result, found
+
+
+def _files_in_order(vectors: pa.Table) -> pa.Table:
+    """Return the rows of each file in the order of the files' ids; no vector is moved.
+
+    Each file is sorted, and holds a range of ids where many texts came at once.
+    """
+    batches = [batch for batch in vectors.to_batches() if batch.num_rows]
+    batches.sort(key=lambda batch: str(batch.column("feedback_id")[0]))
+    return pa.Table.from_batches(batches, vectors.schema)
 
 
 def _vectors_beside(

@@ -19,7 +19,7 @@ from closeloop.stages.refine_links import DuplicateLinks
 from closeloop.stages.refine_revisions import CURED, EXISTING, assign_revisions
 from closeloop.stages.refine_rows import RowRefiner
 from closeloop.tables import BRONZE_FEEDBACK, FEEDBACK, QUARANTINE, SUPERSEDED, Table
-from closeloop.text.language import LanguageGate
+from closeloop.text.language_gate import LanguageGate
 
 NAME = "refine"
 

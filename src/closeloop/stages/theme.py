@@ -37,6 +37,7 @@ from closeloop.stages.theme_rows import (
     gather,
     micros_of,
     theme_id_of,
+    themes_of,
     unassigned,
     write_books,
 )
@@ -91,8 +92,10 @@ def run(context: StepContext) -> None:
     confidence = confidence_of(context)
     gathered = gather(context, rows, feedback=feedback, vectors=vectors)
     earlier = _waiting(context, gathered)
+    held = themes_of(context, gathered)
     for product, texts in gathered.items():
-        _Product(context, product, confidence, written).take_in(texts, earlier.get(product))
+        book = ThemeBook(context, product, held[product])
+        _Product(context, book, confidence, written).take_in(texts, earlier.get(product))
     # Together: to ask for the texts of one product's new themes is a look through all texts.
     name_themes(context, written.finished)
     write_books(context, [book for book, _ in written.finished])
@@ -118,13 +121,13 @@ class _Product:
     """One product during one pass."""
 
     def __init__(
-        self, context: StepContext, product: str, confidence: ThemeConfidence, written: Written
+        self, context: StepContext, book: ThemeBook, confidence: ThemeConfidence, written: Written
     ) -> None:
         self._context = context
-        self._product = product
+        self._product = book.product
         self._confidence = confidence
         self._written = written
-        self._book = ThemeBook(context, product)
+        self._book = book
 
     def take_in(self, texts: Texts, earlier: Texts | None) -> None:
         """Give new texts their theme, or let them wait until there are enough for a clustering.

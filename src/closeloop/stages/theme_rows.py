@@ -120,10 +120,13 @@ class ThemeBook:
     `unnamed` holds the feedback ids of themes that need a (new) label.
     """
 
-    def __init__(self, context: StepContext, product: str) -> None:
+    def __init__(
+        self, context: StepContext, product: str, held: Sequence[dict[str, Any]] | None = None
+    ) -> None:
         self._context = context
         self.product = product
-        held = context.rows(THEME, where=[("product", "=", product)]).to_pylist()
+        if held is None:
+            held = themes_of(context, [product])[product]
         self.rows: dict[str, dict[str, Any]] = {row["theme_id"]: row for row in held}
         self._changed: set[str] = set()
         self.unnamed: dict[str, list[str]] = {}
@@ -194,6 +197,14 @@ class ThemeBook:
         changed = [self.rows[name] for name in sorted(self._changed)]
         self._changed = set()
         return changed
+
+
+def themes_of(context: StepContext, products: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of silver.theme of each of some products, all in one read."""
+    found: dict[str, list[dict[str, Any]]] = {product: [] for product in products}
+    for row in context.rows(THEME, where=[("product", "in", sorted(found))]).to_pylist():
+        found[row["product"]].append(row)
+    return found
 
 
 def write_books(context: StepContext, books: Iterable[ThemeBook]) -> None:

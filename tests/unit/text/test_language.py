@@ -6,9 +6,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from closeloop.text.clean import clean
-from closeloop.text.language import UNKNOWN, LanguageGate, detect, detect_batch
+from closeloop.text.language import UNKNOWN, detect, detect_batch
+from closeloop.text.language_gate import LanguageGate
 
 
 @pytest.mark.parametrize(
@@ -133,3 +136,16 @@ def test_languages_of_real_reviews_are_those_that_a_reader_saw() -> None:
     assert sum(one == UNKNOWN and "none" not in said for one, said in rows) <= 0.2 * len(rows)
     romanised = [one for one, said in rows if said == "hi-Latn"]
     assert romanised.count("hi-Latn") >= 0.8 * len(romanised)
+
+
+_PIECES = st.sampled_from(
+    ["good", "app", "super", "bahut accha", "hai", "don't", "a'b'c", "'tis", "it’s", "très", "👍"]
+    + ["goooood", "vvv", "नहीं", "хорошо", "<EMAIL:12ab>", "12", "  ", "\n", "café", "₹500", "①"]
+)
+
+
+@given(st.lists(st.lists(_PIECES, max_size=5).map(" ".join), min_size=1, max_size=6))
+def test_a_text_is_answered_alike_alone_and_among_others(texts):
+    together = detect(texts)
+    assert together == [detect([text])[0] for text in texts]
+    assert all(0 <= answer.confidence <= 1 for answer in together)
