@@ -139,8 +139,8 @@ def test_languages_of_real_reviews_are_those_that_a_reader_saw() -> None:
 
 
 _PIECES = st.sampled_from(
-    ["good", "app", "super", "bahut accha", "hai", "don't", "a'b'c", "'tis", "it’s", "très", "👍"]
-    + ["goooood", "vvv", "नहीं", "хорошо", "<EMAIL:12ab>", "12", "  ", "\n", "café", "₹500", "①"]
+    "good app super bahut accha hai don't a'b'c 'tis it’s très 👍 goooood vvv नहीं хорошо "
+    "<EMAIL:12ab> 12 café ₹500 ① \t \x0b".split(" ")
 )
 
 
