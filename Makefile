@@ -13,7 +13,7 @@ JARS := .spark/jars
 SPARK_TEST := CLOSELOOP_SPARK_JARS=$(CURDIR)/$(JARS)/spark CLOSELOOP_KAFKA_JARS=$(CURDIR)/$(JARS)/kafka \
 	$(SPARK_BIN)/pytest --allow-hosts=127.0.0.1,localhost
 
-.PHONY: setup demo test test-spark test-spark-slow test-kafka check format bench lock clean java test-postgres
+.PHONY: setup demo test test-spark test-spark-slow test-kafka check format lock clean java test-postgres
 
 setup: $(READY)
 
@@ -72,9 +72,6 @@ $(SPARK_READY): requirements/spark.txt requirements/models.txt requirements/jars
 format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-
-bench: setup
-	$(BIN)/python benchmarks/run_all.py
 
 lock: setup
 	$(BIN)/python -m pip install --quiet uv

@@ -138,10 +138,10 @@ def test_languages_of_real_reviews_are_those_that_a_reader_saw() -> None:
     assert romanised.count("hi-Latn") >= 0.8 * len(romanised)
 
 
-_PIECES = st.sampled_from(
-    "good app super bahut accha hai don't a'b'c 'tis it’s très 👍 goooood vvv नहीं хорошо "
-    "<EMAIL:12ab> 12 café ₹500 ① \t \x0b".split(" ")
-)
+_PIECES = st.sampled_from([
+    "good", "app", "super", "bahut accha", "hai", "don't", "a'b'c", "'tis", "it’s", "très", "👍",
+    "goooood", "vvv", "नहीं", "хорошо", "<EMAIL:12ab>", "12", "café", "₹500", "①", "\t", "\x0b"
+])  # fmt: skip
 
 
 @given(st.lists(st.lists(_PIECES, max_size=5).map(" ".join), min_size=1, max_size=6))
