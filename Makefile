@@ -39,11 +39,13 @@ test: check
 	$(BIN)/pytest -n 2 -m "slow or realdata or hypothesis" --hypothesis-profile=thorough tests/unit
 	$(BIN)/pytest -n 2 tests/contract tests/acceptance
 
-# Each line is a process of its own: one holds one kind of session (classic, or Connect).
+# Each line is a process of its own: one holds one kind of session (classic, or Connect). MLflow is large
+# too, and is tried in the same environment.
 test-spark: $(SPARK_READY)
 	$(SPARK_TEST) tests/spark/test_engine_on_sail.py
 	$(SPARK_TEST) tests/spark/test_engine_over_connect.py
 	$(SPARK_TEST) -m "not slow" tests/spark --ignore tests/spark/test_engine_on_sail.py --ignore tests/spark/test_engine_over_connect.py
+	$(SPARK_TEST) tests/unit/evaluation/test_mlflow_log.py
 
 # What test-spark leaves out: a driver killed at the other writes, a longer backtest.
 test-spark-slow: $(SPARK_READY)
@@ -76,7 +78,7 @@ format: setup
 lock: setup
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o requirements/dev.txt
-	$(BIN)/uv pip compile pyproject.toml --group dev --group spark --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o requirements/spark.txt
+	$(BIN)/uv pip compile pyproject.toml --group dev --group spark --extra mlflow --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o requirements/spark.txt
 
 clean:
 	rm -rf $(VENV) $(SPARK_VENV) .spark $(DEMO_DIR) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
