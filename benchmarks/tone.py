@@ -23,9 +23,9 @@ from scipy.special import expit
 
 from closeloop.models.wiring import make_embedder
 from closeloop.ports import Embedder
-from closeloop.stages.enrich_sentiment import word_features
+from closeloop.stages.enrich_sentiment import fit_blend, word_features
 from closeloop.stats.calibration import calibration_error
-from closeloop.stats.logistic import Logistic, fit_binary, fit_platt, log_odds
+from closeloop.stats.logistic import Logistic, fit_binary, log_odds
 from closeloop.text.clean import clean
 from closeloop.text.sentiment import text_log_odds
 from closeloop.text.words import words_of
@@ -108,17 +108,20 @@ def by_vader(texts: list[str]) -> Floats | None:
 
 
 def show(name: str, told: dict[str, Floats], low: Flags) -> dict[str, float]:
-    """Print each voice's accuracy, and the calibration before and after 300 own stars; return all."""
+    """Print each voice's accuracy, and the calibration before and after 300 own stars; return all.
+
+    Own stars weigh the three voices, as the product's head does.
+    """
     right = {voice: float(((p > 0.5) == low).mean()) for voice, p in told.items()}
     accuracy = "  ".join(f"{voice} {share:.3f}" for voice, share in right.items())
     chance = told["all three"]
+    three = np.column_stack([log_odds(told[voice]) for voice in ("lexicon", "words", "vectors")])
     mended, perfect, accurate = [], [], []
     for seed in range(DRAWS):
         draw = np.random.default_rng(seed)
         drawn = draw.permutation(len(low))
         own, rest = drawn[:OWN_STARS], drawn[OWN_STARS:]
-        platt = fit_platt(log_odds(chance[own]), low[own])
-        after = platt.probability(log_odds(chance[rest]))
+        after = expit(fit_blend(three[own], low[own]).scores(three[rest])[:, 0])
         mended.append(calibration_error(after, low[rest]))
         # What would be measured if each text were negative with just that probability.
         perfect.append(calibration_error(after, draw.random(len(after)) < after))

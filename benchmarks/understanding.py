@@ -147,11 +147,15 @@ def tone(reviews: pa.Table, vectors: Vectors) -> None:
         test = order[apps[order] == name][:5_000]
         texts = reviews.column("text")
         head = fit_head(
-            words_of(texts.take(pa.array(train))), vectors[train], rating[train] < 3, model_id=""
+            words_of(texts.take(pa.array(train))),
+            vectors[train],
+            rating[train] < 3,
+            pa.array(["play"] * len(train)),
+            model_id="",
         )
         words = words_of(texts.take(pa.array(test)))
         truth = rating[test] < 3
-        chance = head.probability(words, vectors[test])
+        chance = head.probability(words, vectors[test], pa.array(["play"] * len(test)))
         start = ((text_log_odds(words) > 0) == truth).mean()
         right, gap = ((chance > 0.5) == truth).mean(), calibration_error(chance, truth)
         print(f"{name:40} lexicon {start:.3f}  head {right:.3f}  calibration error {gap:.3f}")

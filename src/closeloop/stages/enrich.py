@@ -195,7 +195,9 @@ def _enriched_batch(
 ) -> pa.Table:
     texts, ratings = rows.column("text").combine_chunks(), _ratings(rows)
     words = words_of(texts)
-    text_only, negative, model = negative_probability(words, vectors, ratings, head=models.head)
+    text_only, negative, model = negative_probability(
+        words, vectors, ratings, rows.column("source").combine_chunks(), head=models.head
+    )
     conflict = conflicts(text_only, ratings)
     negative = np.where(conflict, text_only, negative)
     like = None if models.urgent is None else models.urgent.like_urgent(vectors) & found
@@ -278,19 +280,20 @@ def _several(filing: Filing, names: pa.Array) -> pa.Array:
 def _heads(context: StepContext, stars: Stars) -> tuple[SentimentHead | None, UrgencyHead | None]:
     """Return what tells tone and urgency; fitted to the user's own stars when they have doubled."""
     model_id = context.embedder.model_id
-    if not stars.due:
-        tone, urgency = context.state(SENTIMENT), context.state(URGENCY)
-        head = None if tone is None else SentimentHead.from_bytes(tone)
+    tone, urgency = context.state(SENTIMENT), context.state(URGENCY)
+    held = None if tone is None else SentimentHead.from_bytes(tone)
+    outdated = tone is not None and held is None
+    if not stars.due and not outdated:
         urgent = None if urgency is None else UrgencyHead.from_bytes(urgency)
         # A head over another model's vectors says nothing of these.
         return (
-            head if head is None or head.model_id == model_id else None,
+            held if held is None or held.model_id == model_id else None,
             urgent if urgent is None or urgent.model_id == model_id else None,
         )
-    texts, vectors, negative = _starred(context)
+    texts, sources, vectors, negative = _starred(context)
     if min(negative.sum(), (~negative).sum()) < 20:
         return None, None
-    head = fit_head(words_of(texts), vectors, negative, model_id=model_id)
+    head = fit_head(words_of(texts), vectors, negative, sources, model_id=model_id)
     context.put_state(SENTIMENT, head.to_bytes())
     context.count("sentiment heads fitted", 1)
     urgent = fit_urgency(texts.filter(pa.array(negative)), vectors[negative], model_id=model_id)
@@ -300,9 +303,11 @@ def _heads(context: StepContext, stars: Stars) -> tuple[SentimentHead | None, Ur
     return head, urgent
 
 
-def _starred(context: StepContext) -> tuple[pa.ChunkedArray, Vectors, npt.NDArray[np.bool_]]:
-    """Return texts with 1-2 or 4-5 stars, their vectors, and which have 1-2."""
-    columns = ["feedback_id", "revision", "rating"]
+def _starred(
+    context: StepContext,
+) -> tuple[pa.ChunkedArray, pa.Array, Vectors, npt.NDArray[np.bool_]]:
+    """Return texts with 1-2 or 4-5 stars, their sources and vectors, and which have 1-2."""
+    columns = ["feedback_id", "revision", "rating", "source"]
     rated: list[Condition] = [("rating", "!=", None), ("masker", "!=", None)]
     rows = context.rows(FEEDBACK, columns=columns, where=rated)
     rating = rows.column("rating")
@@ -320,7 +325,8 @@ def _starred(context: StepContext) -> tuple[pa.ChunkedArray, Vectors, npt.NDArra
     vectors = _vectors(context, where=where)
     vector, found = joined_vectors(rows, vectors)
     rows = rows.filter(pa.array(found))
-    return rows.column("text"), vector[found], _ratings(rows) <= 2
+    sources = rows.column("source").combine_chunks()
+    return rows.column("text"), sources, vector[found], _ratings(rows) <= 2
 
 
 def _vectors(context: StepContext, *, where: Sequence[Condition]) -> pa.Table:

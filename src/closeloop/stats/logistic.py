@@ -44,24 +44,27 @@ def unpacked(values: npt.NDArray[np.float32]) -> Logistic:
     return Logistic(weights=wide[:-1, None], bias=wide[-1:])
 
 
-def fit_binary(features: Any, truth: npt.ArrayLike, *, l2: float = 1.0) -> Logistic:
+def fit_binary(
+    features: Any, truth: npt.ArrayLike, *, l2: float = 1.0, prior: Floats | None = None
+) -> Logistic:
     """Return the head of a yes-no question. `features` is dense or sparse [rows, features].
 
-    Minimises the summed log loss plus l2/2 times the squared weights (the bias is free), by
-    L-BFGS from zero, so the same rows give the same head.
+    Minimises the summed log loss plus l2/2 times the squared distance of the weights from `prior`
+    (zero by default; the bias is free), by L-BFGS from there, so the same rows give the same head.
     """
     y = np.asarray(truth, np.float64)
-    size = features.shape[1]
+    start = np.zeros(features.shape[1]) if prior is None else prior
 
     def loss(point: Floats) -> tuple[float, Floats]:
         weights, bias = point[:-1], point[-1]
         score = np.asarray(features @ weights).ravel() + bias
         residual = expit(score) - y
-        value = np.logaddexp(0.0, score).sum() - y @ score + 0.5 * l2 * weights @ weights
-        slope = np.asarray(features.T @ residual).ravel() + l2 * weights
+        away = weights - start
+        value = np.logaddexp(0.0, score).sum() - y @ score + 0.5 * l2 * away @ away
+        slope = np.asarray(features.T @ residual).ravel() + l2 * away
         return float(value), np.append(slope, residual.sum())
 
-    best = _minimised(loss, np.zeros(size + 1), rounds=120)
+    best = _minimised(loss, np.append(start, 0.0), rounds=120)
     return Logistic(weights=best[:-1, None], bias=best[-1:])
 
 
