@@ -17,26 +17,17 @@ import pyarrow as pa
 from filelock import FileLock, Timeout
 
 from closeloop import settings as settings_module
-from closeloop.domain.model_call import Budget
 from closeloop.errors import LeaseHeldError, NotFoundError, SettingsError, UsageError
-from closeloop.ports import NO_HEAD, Clock, Condition, Embedder, Engine, Head, Progress, Recogniser
+from closeloop.ports import NO_HEAD, Clock, Condition, Engine, Head, Progress
 from closeloop.settings import MAIN_FILE, LoadedSettings
 from closeloop.tables import STATE, TABLES, Table
+from closeloop.workspace_models import WorkspaceModels
 
 if TYPE_CHECKING:
     from closeloop.domain.configuration import Configuration
-    from closeloop.domain.model_call import PriceTable
-    from closeloop.domain.retirement import Retirements
     from closeloop.domain.review import Label
     from closeloop.loop import PassReport
-    from closeloop.models.batched_model import BatchedModel
-    from closeloop.models.metered_model import MeteredLanguageModel
-    from closeloop.models.model_judge import ModelJudge
-    from closeloop.models.model_namer import ModelNamer
-    from closeloop.models.outgoing import Door
-    from closeloop.models.remote import RemoteModel
-    from closeloop.models.remote_writer import RemoteWriter
-    from closeloop.ports import LanguageModel, Tracker, Writer
+    from closeloop.ports import LanguageModel, Tracker
     from closeloop.replay import ReplayPlan
     from closeloop.runner import Runner
     from closeloop.step import StepRun, StepServices
@@ -122,11 +113,13 @@ class Workspace:
         self._runner: Runner | None = None
         self._engine: Engine | None = None
         self._database: Database | None = None
-        self._embedder: Embedder | None = None
-        self._language_model: MeteredLanguageModel | None = None
-        self._asking: tuple[ModelJudge, ModelNamer] | None = None
         self._call_ledger: SqlCallLedger | None = None
-        self._recogniser: Recogniser | None = None
+        self.models = WorkspaceModels(
+            folder,
+            self._loaded,
+            token_key=lambda: self.token_key.secret,
+            call_ledger=lambda: self.call_ledger,
+        )
 
     @property
     def settings(self) -> settings_module.Settings:
@@ -202,75 +195,6 @@ class Workspace:
         source = self.settings.sources.get(name)
         return dict(source.columns) if source else {}
 
-    def embedder(self) -> Embedder:
-        """Return the configured embedder behind the vector cache, made when first asked for."""
-        if self._embedder is None:
-            from closeloop.models.wiring import make_embedder
-
-            chosen = self.settings.embedder
-            self._embedder = make_embedder(
-                kind=chosen.kind,
-                folder=chosen.folder,
-                threads=chosen.threads,
-                prefix=chosen.prefix,
-                remote=_remote_model(chosen),
-                cache_folder=self.folder / self.settings.storage.vector_cache,
-                seed=self.settings.seed,
-            )
-        return self._embedder
-
-    def language_model(self) -> MeteredLanguageModel | None:
-        """Return the configured language model, made when first asked for; None where none is.
-
-        Its answers are kept, its calls counted, for all commands and backtests of the workspace.
-        """
-        if self._language_model is None:
-            from closeloop.models.metered_model import Terms
-            from closeloop.models.wiring import make_language_model
-
-            chosen = self.settings.writer
-            self._language_model = make_language_model(
-                kind=chosen.kind,
-                remote=_remote_writer(chosen),
-                terms=Terms(
-                    prices=self.prices(),
-                    budget=Budget(**chosen.budget.model_dump()),
-                    now=SystemClock().now,
-                    zone=self.settings.timezone,
-                ),
-                ledger=lambda: self.call_ledger,
-                seed=self.settings.seed,
-            )
-            if self._language_model is not None:
-                self._language_model.begin_run(secrets.token_hex(8))
-        return self._language_model
-
-    def recogniser(self) -> Recogniser | None:
-        """Return the configured model that finds personal data, made when first asked for."""
-        chosen = self.settings.pii.model
-        if chosen is not None and self._recogniser is None:
-            from closeloop.models.wiring import make_recogniser
-
-            self._recogniser = make_recogniser(
-                **chosen.model_dump(),
-                cache_folder=self.folder / self.settings.storage.vector_cache,
-            )
-        return self._recogniser
-
-    def batched_model(self) -> BatchedModel | None:
-        """Return the configured language model as it is asked in batches; None where none is."""
-        model = self.language_model()
-        if model is None:
-            return None
-        from closeloop.models.wiring import make_batched_model
-        from closeloop.store.model_batches import SqlBatchBook
-
-        return make_batched_model(
-            model,
-            book=SqlBatchBook(self.call_ledger),
-            deployment=self.settings.writer.batch_deployment,
-        )
-
     @property
     def call_ledger(self) -> SqlCallLedger:
         """What was asked of language models and what it cost, in every command and backtest."""
@@ -293,18 +217,6 @@ class Workspace:
 
         there = ledger_exists(ledger_url(self._database_url(self.folder)))
         return self.call_ledger if there else None
-
-    def prices(self) -> PriceTable:
-        """Return what models cost: closeloop's dated table, the workspace's prices.yaml over it."""
-        from closeloop.vendor_facts import load_prices
-
-        return load_prices(self.folder)
-
-    def retirements(self) -> Retirements:
-        """Return which models their vendor retires, and when."""
-        from closeloop.vendor_facts import load_retirements
-
-        return load_retirements(self.folder)
 
     @property
     def runner(self) -> Runner:
@@ -356,10 +268,7 @@ class Workspace:
         from closeloop.loop import run_pass
 
         self._refuse_backtest("run changes data")
-        if self._language_model is not None:
-            self._language_model.begin_run(secrets.token_hex(8))
-        for asking in self._asking or ():
-            asking.begin_run()
+        self.models.begin_run()
         with self.hold():
             report = run_pass(
                 self.runner,
@@ -470,7 +379,7 @@ class Workspace:
         engine: Engine = self._engine_over(lake) if on_spark else MemoryEngine(keep=2)
         services = self._services(engine)
         services.config = config or services.config
-        services.writer = services.writer if model is None else self._writer_over(model)
+        services.writer = services.writer if model is None else self.models.writer_over(model)
         runner = Runner(services=services, ledger=ledger, clock=self.clock)
         with runner.step("changes", now=plan.start) as step:
             step.append(CHANGE, changes)
@@ -533,51 +442,20 @@ class Workspace:
             written[table.full_name] = Head(version=version, step_id=head.step_id)
         return written
 
-    def writer(self) -> Writer:
-        """Return the writer of briefs: the language model's where one is configured."""
-        from closeloop.models.deterministic_writer import DeterministicWriter
-
-        model = self.language_model()
-        return DeterministicWriter() if model is None else self._writer_over(model)
-
-    def _writer_over(self, model: LanguageModel) -> Writer:
-        from closeloop.models.model_writer import ModelWriter
-
-        return ModelWriter(model, self._door())
-
-    def _judges(self) -> tuple[ModelJudge | None, ModelNamer | None]:
-        """Return what judges pairs and names themes: the language model where one is configured."""
-        model = self.language_model()
-        if model is None:
-            return None, None
-        if self._asking is None:
-            from closeloop.models.model_judge import ModelJudge
-            from closeloop.models.model_namer import ModelNamer
-
-            door = self._door()
-            self._asking = ModelJudge(model, door), ModelNamer(model, door)
-        return self._asking
-
-    def _door(self) -> Door:
-        from closeloop.models.outgoing import Door
-        from closeloop.text.pii import Masker
-
-        return Door(Masker.of(key=self.token_key.secret, own=self.config.pii_rules))
-
     def _services(self, engine: Engine) -> StepServices:
         from closeloop.step import StepServices
 
-        judge, namer = self._judges()
+        judge, namer = self.models.judges()
         return StepServices(
             engine=engine,
             config=self.config,
-            make_embedder=self.embedder,
-            writer=self.writer(),
+            make_embedder=self.models.embedder,
+            writer=self.models.writer(),
             pair_judge=judge,
             theme_namer=namer,
             token_key=self.token_key.secret,
             progress=self.progress,
-            make_recogniser=self.recogniser,
+            make_recogniser=self.models.recogniser,
         )
 
     def _trackers(self, database: Database) -> tuple[Tracker, ...]:
@@ -619,53 +497,6 @@ class Workspace:
 def write_summary(folder: Path, summary: dict[str, Any]) -> None:
     """Write what a backtest found, so that it can be named and listed later."""
     (folder / "summary.json").write_text(json.dumps(summary, indent=2), encoding="utf-8")
-
-
-def _remote_model(chosen: settings_module.EmbedderSettings) -> RemoteModel:
-    """Return what closeloop.yaml says of an embedder over the network; the key is not read yet."""
-    from closeloop.models.openai_embedder import MAX_TEXT_BYTES
-    from closeloop.models.remote import RemoteModel
-
-    return RemoteModel(
-        **_served(chosen, "embedder"),
-        dimensions=chosen.dimensions,
-        prefix=chosen.prefix,
-        max_text_bytes=chosen.max_text_bytes or MAX_TEXT_BYTES,
-    )
-
-
-def _remote_writer(chosen: settings_module.WriterSettings) -> RemoteWriter:
-    """Return what closeloop.yaml says of a language model; the key is not read yet."""
-    from closeloop.models.remote_writer import RemoteWriter
-
-    return RemoteWriter(
-        **_served(chosen, "writer"),
-        api=chosen.api,
-        reasoning_effort=chosen.reasoning_effort,
-        reasoning_tokens=chosen.reasoning_tokens,
-        max_output_tokens=chosen.max_output_tokens,
-    )
-
-
-def _served(
-    chosen: settings_module.EmbedderSettings | settings_module.WriterSettings, section: str
-) -> dict[str, Any]:
-    """Return where and how a model is served, from its section of closeloop.yaml."""
-    key = chosen.api_key
-    return {
-        "endpoint": chosen.endpoint,
-        "deployment": chosen.deployment,
-        "model": chosen.model,
-        "auth": chosen.auth,
-        "api_key": None
-        if key is None
-        else lambda: settings_module.resolve(key, where=f"closeloop.yaml: {section}.api_key"),
-        "token_scope": chosen.token_scope,
-        "requests_per_minute": chosen.requests_per_minute,
-        "tokens_per_minute": chosen.tokens_per_minute,
-        "timeout_s": chosen.timeout.total_seconds(),
-        "max_wait_s": chosen.max_wait.total_seconds(),
-    }
 
 
 def _ensure_key(folder: Path) -> TokenKey:

@@ -14,7 +14,7 @@ from closeloop.testing.progress import SilentProgress
 def main(folder: str) -> None:
     """Ask, and print the state of each answer."""
     workspace = Workspace(Path(folder), progress=SilentProgress())
-    model = workspace.language_model()
+    model = workspace.models.language_model()
     assert model is not None
     for number in range(3):
         answer = model.answer(replace(REQUEST, text=f"pair {number}"))

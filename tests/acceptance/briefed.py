@@ -41,7 +41,7 @@ def attributed(folder: Path) -> None:
 def opened(folder: Path) -> Workspace:
     """Open a workspace with the time and the embedder of the tests."""
     workspace = example_workspace(folder, now=NOW)
-    workspace._embedder = HashedWordEmbedder()
+    workspace.models._embedder = HashedWordEmbedder()
     return workspace
 
 

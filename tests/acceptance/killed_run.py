@@ -45,7 +45,7 @@ def main() -> None:
         progress=SilentProgress(),
         clock=FixedClock(datetime(2024, 3, 1, 12, tzinfo=UTC)),
     )
-    workspace._embedder = HashedWordEmbedder()
+    workspace.models._embedder = HashedWordEmbedder()
     workspace.run()
     print(f"DONE {writes}")
 

@@ -47,7 +47,7 @@ def contents(folder: Path):
 
 def finish(folder: Path) -> None:
     workspace = example_workspace(folder, now=NOW)
-    workspace._embedder = HashedWordEmbedder()
+    workspace.models._embedder = HashedWordEmbedder()
     workspace.run()
     workspace.database.close()
 

@@ -110,7 +110,7 @@ def test_every_end_is_in_the_tables_in_words_and_no_secret_is_anywhere(
     spans = memory.InMemorySpanExporter()
     tracing.use(sdk.SimpleSpanProcessor(spans), include_texts=True)
     made = workspace(tmp_path, fake)
-    model = made.language_model()
+    model = made.models.language_model()
     assert model is not None
     answers: list[ModelAnswer] = []
     wanted = [state for state in AnswerState if script(state) is not None]

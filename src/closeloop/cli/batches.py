@@ -50,7 +50,7 @@ def batches(ctx: click.Context, as_json: bool) -> None:
 
 def batched_model(workspace: Workspace) -> BatchedModel:
     """Return the configured model as it is asked in batches. Raises UsageError where none is."""
-    batched = workspace.batched_model()
+    batched = workspace.models.batched_model()
     if batched is None:
         raise UsageError(
             "closeloop.yaml names no language model",

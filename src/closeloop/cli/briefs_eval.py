@@ -66,7 +66,7 @@ def evaluate_briefs(
     before = _baseline(place, needed=baseline is not None and not save)
     uri = chosen_uri(mlflow_uri)
     log = None if uri is None else MlflowLog(uri)
-    writer = workspace.writer()
+    writer = workspace.models.writer()
     briefs = write_briefs(log.traced(writer) if log else writer, sheets, workspace.progress)
     figures = figures_of(briefs, writer)
     if log is not None:

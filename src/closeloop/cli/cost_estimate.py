@@ -58,7 +58,7 @@ def estimate_briefs(workspace: Workspace, *, models: tuple[str, ...] = ()) -> Es
         briefs, what = int(workspace.query(WRITTEN).to_pylist()[0]["n"]), "in the backtest"
     ledger = workspace.calls_made()
     usage, basis = usage_of_a_brief([] if ledger is None else ledger.calls())
-    prices = workspace.prices()
+    prices = workspace.models.prices()
     total = Usage(usage.input * briefs, usage.cached * briefs, usage.output * briefs)
     priced = []
     for model in models or _models(workspace):
@@ -85,7 +85,7 @@ def usage_of_a_brief(calls: list[ModelCall]) -> tuple[Usage, str]:
 
 def _models(workspace: Workspace) -> tuple[str, ...]:
     chosen = workspace.settings.writer
-    prices = workspace.prices()
+    prices = workspace.models.prices()
     named = [name for name in (chosen.model, chosen.deployment) if name]
     known = [name for name in named if prices.price(name) is not None]
     if named:

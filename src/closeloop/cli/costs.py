@@ -117,7 +117,7 @@ def _as_json(
     by: str,
     groups: dict[str, dict[str, Any]],
 ) -> dict[str, Any]:
-    prices = workspace.prices()
+    prices = workspace.models.prices()
     return {
         "now": now,
         "since": start,
@@ -172,7 +172,7 @@ def _show(
             f"(${total['unsure_usd']:.4f})"
         )
     if calls:
-        prices = workspace.prices()
+        prices = workspace.models.prices()
         click.echo(f"prices of {prices.as_of} ({prices.source})")
 
 

@@ -88,7 +88,7 @@ def _key(workspace: Workspace) -> Finding:
 
 
 def _model(workspace: Workspace) -> Finding:
-    embedder = workspace.embedder()
+    embedder = workspace.models.embedder()
     # Past the cache: what is checked is that the model answers now.
     shape = without_cache(embedder).embed(["a payment failed"]).shape
     served = served_at(embedder)
@@ -109,7 +109,7 @@ def _of_writer(checked: WriterCheck) -> Finding:
 
 
 def _masking(workspace: Workspace) -> Finding:
-    recogniser = workspace.recogniser()
+    recogniser = workspace.models.recogniser()
     masker = masker_version(workspace.config.pii_rules, recogniser)
     if recogniser is None:
         return Finding("masking", ok=True, detail=f"masker {masker}: rules, no model")

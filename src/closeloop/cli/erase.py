@@ -100,7 +100,7 @@ def erase_feedback(
         hashes = erasing.text_hashes_of(step, ids)
         words = erasing.words_of(step, ids)
     # Before the tables: killed after this, the command can be given again and finds all.
-    embedder = workspace.embedder()
+    embedder = workspace.models.embedder()
     if isinstance(embedder, CachedEmbedder):
         embedder.forget(hashes)
     answers = workspace.forget_answers(feedback_ids=ids, texts=words)

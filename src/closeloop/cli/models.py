@@ -34,7 +34,7 @@ def models(ctx: click.Context, as_json: bool) -> None:
     if ctx.invoked_subcommand is not None:
         return
     workspace = open_workspace(ctx)
-    embedder = workspace.embedder()
+    embedder = workspace.models.embedder()
     served = served_at(embedder)
     if served is None:
         embedder.embed(["hello"])

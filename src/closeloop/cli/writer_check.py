@@ -45,7 +45,7 @@ def check_writer(workspace: Workspace, *, connect: bool = False) -> WriterCheck:
 
     Raises SettingsError where they are wrong.
     """
-    model = workspace.language_model()
+    model = workspace.models.language_model()
     if model is None:
         return WriterCheck(ok=True, detail="deterministic: no language model is asked")
     now = workspace.now()
@@ -81,7 +81,7 @@ def _ask(model: MeteredLanguageModel, now: datetime) -> WriterCheck:
 def _retired(workspace: Workspace, now: datetime) -> list[tuple[bool, str]]:
     """Return (whether it is over for sure, words); a deployment's name is only a hint."""
     chosen = workspace.settings.writer
-    table = workspace.retirements()
+    table = workspace.models.retirements()
     for name, sure in ((chosen.model, True), (chosen.deployment, chosen.model is None)):
         found = table.of(name, now=now)
         if found is None or not sure:
@@ -99,7 +99,7 @@ def _retired(workspace: Workspace, now: datetime) -> list[tuple[bool, str]]:
 
 def _priced(workspace: Workspace, now: datetime) -> list[tuple[bool, str]]:
     chosen = workspace.settings.writer
-    prices = workspace.prices()
+    prices = workspace.models.prices()
     if prices.price(chosen.model, chosen.deployment) is None:
         return [
             (

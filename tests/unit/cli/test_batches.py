@@ -31,7 +31,7 @@ def test_a_batch_is_collected_and_its_answers_are_found(
         }  # fmt: skip
         (tmp_path / "closeloop.yaml").write_text(json.dumps({"writer": writer}))
         workspace = Workspace(tmp_path, progress=SilentProgress())
-        batched = workspace.batched_model()
+        batched = workspace.models.batched_model()
         assert batched is not None
         requests = [replace(REQUEST, text=f"pair {n}") for n in range(2)]
         assert batched.submit(requests).submitted == 2
@@ -41,7 +41,7 @@ def test_a_batch_is_collected_and_its_answers_are_found(
         (status,) = json.loads(CliRunner().invoke(cli, [*arguments, "--json"]).output)
         assert status["ended"] == {"answered": 2}
         assert CliRunner().invoke(cli, arguments).output == "no batch waits\n"
-        model = workspace.language_model()
+        model = workspace.models.language_model()
         assert model is not None
         assert all(model.answer(request).kept for request in requests)
         workspace.close()

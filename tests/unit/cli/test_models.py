@@ -102,7 +102,7 @@ def test_models_shows_a_folder_and_which_themes_will_move(tmp_path: Path) -> Non
     assert not line["current"]
     assert "next run moves them" in command(tmp_path / "shop", "models").output
     workspace = example_workspace(tmp_path / "shop")
-    memory.model_id = workspace.embedder().model_id
+    memory.model_id = workspace.models.embedder().model_id
     with workspace.step("theme") as step:
         step.put_state(MEMORY, memory.to_bytes(), scope="wallet")
         step.ops.audit(actor="closeloop", action=ACTION, subject="wallet", detail="a -> b")
