@@ -92,13 +92,15 @@ def _reviews(options: argparse.Namespace, variant: str) -> pa.Table:
         gap = (end - start) / (len(texts) + 1)
         times = [start + gap * (number + 1) for number in range(len(texts))]
         given = {
-            "review_id": pa.array([f"{variant}-{n}" for n in range(len(texts))]),
-            "content": pa.array(texts),
-            "score": pa.array([1] * len(texts)).cast(shells.schema.field("score").type),
-            "at": pa.array(times).cast(shells.schema.field("at").type),
+            "review_id": [f"{variant}-{n}" for n in range(len(texts))],
+            "content": texts,
+            "score": [1] * len(texts),
+            "at": times,
         }
         for name, column in given.items():
-            shells = shells.set_column(shells.schema.get_field_index(name), name, column)
+            place = shells.schema.get_field_index(name)
+            kept = pa.array(column).cast(shells.schema.field(name).type)
+            shells = shells.set_column(place, shells.schema.field(name), kept)
         return pa.concat_tables([chosen, shells])
     if variant == "glued":
         words, scores = chosen["content"].to_pylist(), chosen["score"].to_pylist()
@@ -107,7 +109,8 @@ def _reviews(options: argparse.Namespace, variant: str) -> pa.Table:
         for number, row in enumerate(bad):
             words[row] = f"{words[row]}. {TEXTS[number % len(TEXTS)]}"
         place = chosen.schema.get_field_index("content")
-        return chosen.set_column(place, "content", pa.array(words))
+        kept = pa.array(words).cast(chosen.schema.field("content").type)
+        return chosen.set_column(place, chosen.schema.field("content"), kept)
     return chosen
 
 

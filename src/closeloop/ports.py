@@ -112,7 +112,7 @@ class Engine(Protocol):
         ...
 
     def map_batches(self, function: BatchFunction, rows: pa.Table, *, batch_size: int) -> pa.Table:
-        """Run a batch step over rows."""
+        """Run a batch step over rows: in other processes, or several batches at once in this one."""
         ...
 
     def sql(
@@ -577,9 +577,9 @@ class StepContext(Protocol):
         ...
 
     def map_batches(
-        self, function: BatchFunction, rows: pa.Table, *, batch_size: int = 50_000
+        self, function: BatchFunction, rows: pa.Table, *, batch_size: int = 25_000
     ) -> pa.Table:
-        """Run a batch step."""
+        """Run a batch step; the engine may run several batches at once."""
         ...
 
     def count(self, name: str, value: int) -> None:

@@ -324,7 +324,7 @@ class StepRun:
         self._pending_state[(name, scope)] = (version, blob)
 
     def map_batches(
-        self, function: BatchFunction, rows: pa.Table, *, batch_size: int = 50_000
+        self, function: BatchFunction, rows: pa.Table, *, batch_size: int = 25_000
     ) -> pa.Table:
         """Run a batch step."""
         return self.services.engine.map_batches(function, rows, batch_size=batch_size)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -30,6 +32,7 @@ from closeloop.text.tokens import author_key, joinable_token
 _AUTHOR_WORDS = 2
 """An author of fewer words ("Good") is not looked for in the text: too many words are like it."""
 _ORDER_CHARACTERS = 4
+_ASKING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,9 @@ class RowRefiner:
         masker = Masker.of(key=self.key, own=self.config.pii_rules, recogniser=self.recogniser)
         product = normalise_each(pc.fill_null(batch["product"], ""), self.config.product_id)
         cleaned = clean(batch["text"])
-        masked = masker.mask_all(cleaned, known=known_values(batch, cleaned))
+        # Models that mask can't all be asked by two threads.
+        with nullcontext() if self.recogniser is None else _ASKING:
+            masked = masker.mask_all(cleaned, known=known_values(batch, cleaned))
         languages = detect_batch(masked.texts)
         finder = NameFinder(self.config.products)
         columns: dict[str, pa.Array] = {
