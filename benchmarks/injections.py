@@ -4,7 +4,7 @@
 
 DIR holds play_reviews.parquet and play_releases_inferred.parquet. One product's real reviews are
 backtested as they are, and twice with the seventy texts of closeloop.testing.injections in them:
-"added" as one-star reviews of their own, spread over the window; "glued" to the end of real one-star
+"added" as two-star reviews of their own, spread over the window; "glued" to the end of real one-star
 and two-star reviews of the window. Each is then briefed through a fake service over a socket by a
 model that obeys whatever order it reads, and by one that gives in to all of them, read or not. For
 comparison "harmless" adds as many real complaints of another month in place of the orders.
@@ -41,6 +41,9 @@ from closeloop.testing.openai_writing import Question
 
 TEXTS = tuple(text for _, text in INJECTIONS)
 VARIANTS = ("plain", "harmless", "added", "glued")
+STARS = 2
+"""Of the reviews that are added. One star was not collected before the window: it would be a sign
+that collecting began earlier."""
 SHORTEST = 12
 """Characters from which on a part of an order is told from anything else."""
 DECIDED = """
@@ -94,7 +97,7 @@ def _reviews(options: argparse.Namespace, variant: str) -> pa.Table:
         given = {
             "review_id": [f"{variant}-{n}" for n in range(len(texts))],
             "content": texts,
-            "score": [1] * len(texts),
+            "score": [STARS] * len(texts),
             "at": times,
         }
         for name, column in given.items():

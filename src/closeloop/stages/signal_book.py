@@ -41,11 +41,11 @@ class SignalBook:
     def __init__(self, context: StepContext, view: ProductView) -> None:
         self._context = context
         self._view = view
-        self._held: dict[tuple[str, str], Row] = {}
         held = context.rows(SIGNAL, where=[("product", "=", view.product)]).to_pylist()
-        for row in sorted(held, key=lambda r: (r["window_end"], r["signal_id"])):
-            self._held[(row["kind"], row["series_id"])] = row
         self._stored: dict[str, Row] = {row["signal_id"]: row for row in held}
+        self._of_series: dict[tuple[str, str], set[str]] = {}
+        for row in held:
+            self._of_series.setdefault((row["kind"], row["series_id"]), set()).add(row["signal_id"])
         self._changed: dict[str, Row] = {}
         self._backfill = view.flags("backfill")
         self._voices = voices_of(view.rows, view.hours)
@@ -116,7 +116,7 @@ class SignalBook:
     def take_release(self, raised: RaisedRelease) -> None:
         """Raise a signal for a version, or let it grow: a version is raised once."""
         kind = SignalKind.RELEASE.value
-        before = self._held.get((kind, raised.version))
+        before = max(self._signals(kind, raised.version), key=_lasted_until, default=None)
         q = self._context.config.policy.fdr
         evidence = np.array([raised.evidence])
         self._put(
@@ -165,20 +165,24 @@ class SignalBook:
         if len(rows) > historic:
             self._context.count("signals", len(rows) - historic)
 
+    def _signals(self, kind: str, series_id: str) -> list[Row]:
+        return [self._stored[i] for i in self._of_series.get((kind, series_id), ())]
+
     def _known(self, kind: str, series_id: str, end: datetime) -> Row | None:
-        """Return the newest signal of a series, but for one that began after this alarm."""
-        row = self._held.get((kind, series_id))
-        return row if row is None or row["window_start"] < end else None
+        """Return the newest signal of a series, but for those that began after this alarm.
+
+        Rows that are restated (a theme, a late text) bring hours up again that were looked at:
+        their alarms belong to the signal of that time, whatever has come since.
+        """
+        begun = (r for r in self._signals(kind, series_id) if r["window_start"] < end)
+        return max(begun, key=_lasted_until, default=None)
 
     def _began_before(self, kind: str, series_id: str, end: int) -> bool:
-        """Whether an alarm is how a problem began that is live already, under a later window.
-
-        Rows that are restated (a theme, a late text) bring hours up again that were looked at.
-        """
-        row = self._held.get((kind, series_id))
-        if row is None or row["historic"]:
-            return False
-        return 0 <= hour_of(row["window_start"]) - end < LASTS_H
+        """Whether an alarm is how a problem began that is live already, under a later window."""
+        return any(
+            not row["historic"] and 0 <= hour_of(row["window_start"]) - end < LASTS_H
+            for row in self._signals(kind, series_id)
+        )
 
     def _put(self, before: Row | None, fresh: Row, inside: Ints) -> None:
         historic = self._historic(inside, fresh["window_end"])
@@ -217,9 +221,7 @@ class SignalBook:
             row["fdr_pass"] = bool(fresh["fdr_pass"] or before["fdr_pass"])
             row["window_end"] = max(fresh["window_end"], before["window_end"])
         key = (fresh["kind"], fresh["series_id"])
-        newest = self._held.get(key)
-        if newest is None or row["window_end"] >= newest["window_end"]:
-            self._held[key] = row
+        self._of_series.setdefault(key, set()).add(row["signal_id"])
         self._stored[row["signal_id"]] = self._changed[row["signal_id"]] = row
 
     def _inside(self, rows: Ints, start: int, end: int) -> Ints:
@@ -278,6 +280,10 @@ class SignalBook:
         column = "theme_confidence" if kind == SignalKind.THEME else "category_confidence"
         mean = pc.mean(self._view.rows.column(column).take(pa.array(inside))).as_py()
         return None if mean is None else float(mean)
+
+
+def _lasted_until(row: Row) -> tuple[datetime, str]:
+    return row["window_end"], row["signal_id"]
 
 
 def _news(before: Row, fresh: Row) -> bool:

@@ -133,6 +133,24 @@ def test_a_stale_alarm_is_history_though_its_rows_are_not():
     assert context.rows(SIGNAL).num_rows == 1
 
 
+def test_hours_that_are_looked_at_again_later_raise_nothing_new():
+    context = InMemoryContext(now=NOW)
+    history = History().calm(backfill=True)
+    for day in (20.0, 19.6, 19.2, 18.8):
+        history.burst(20, end=NOW - timedelta(days=day), hours=9, backfill=True)
+    assert run(context, history) == []
+    history.burst(12, end=NOW + 3 * HOUR)
+    context.next_pass(now=NOW + 3 * HOUR)
+    assert len(run(context, history)) == 1
+    known = {r["signal_id"]: r["detected_at"] for r in context.rows(SIGNAL).to_pylist()}
+    assert len(known) == 2
+    # One late text of before the first problem: all that came since is looked at again.
+    history.burst(1, end=NOW - timedelta(days=25), backfill=True)
+    context.next_pass(now=NOW + 6 * HOUR)
+    run(context, history)
+    assert {r["signal_id"]: r["detected_at"] for r in context.rows(SIGNAL).to_pylist()} == known
+
+
 def test_what_goes_on_is_news_though_it_began_in_history():
     context = InMemoryContext(now=NOW)
     history = History().calm(backfill=True)
