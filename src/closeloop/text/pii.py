@@ -16,7 +16,7 @@ from closeloop.domain.configuration import PiiRule
 from closeloop.errors import RecogniserFaultError, SettingsError, redact
 from closeloop.ports import Recognised, Recogniser
 from closeloop.text.likely_names import likely
-from closeloop.text.pii_rules import DIGIT, GUARDS, MASKER_VERSION, RULES, Rule
+from closeloop.text.pii_rules import COMMON_LOOKS, DIGIT, GUARDS, MASKER_VERSION, RULES, Rule
 from closeloop.text.tokens import ascii_digits, joinable_token
 
 __all__ = ["MASKER_VERSION", "Masked", "Masker", "Span", "custom_rule", "masker_version"]
@@ -35,6 +35,8 @@ _FOREIGN_DIGIT = r"[^\P{Nd}0-9]"
 _TOKEN_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,30}")
 _OWN_TOKENS = frozenset(rule.token for rule in RULES)
 
+Steps = tuple[str, ...]
+"""Patterns that are asked one after another, each of the texts that the one before has left."""
 KnownValues = tuple[tuple[str, str], ...]
 """(token, value) pairs that a row names in columns of its own, such as its order number."""
 
@@ -114,13 +116,14 @@ class Masker:
     version: str = MASKER_VERSION
     recogniser: Recogniser | None = None
     _forged: re.Pattern[str] = field(init=False, repr=False)
-    _forged_look: str = field(init=False, repr=False)
+    _steps: tuple[Steps | None, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Prepare what finds forged tokens."""
         more = frozenset() if self.recogniser is None else self.recogniser.tokens
         names = "|".join(sorted({rule.token for rule in self.rules} | _OWN_TOKENS | more))
-        object.__setattr__(self, "_forged_look", f"<(?:{names})[>:]")
+        looks = [*(rule.look for rule in self.rules), (f"<(?:{names})[>:]",)]
+        object.__setattr__(self, "_steps", _together(looks))
         object.__setattr__(self, "_forged", re.compile(rf"<({names})(:[0-9A-Fa-f]*)?>"))
 
     @classmethod
@@ -147,20 +150,15 @@ class Masker:
 
         RE2 over the Arrow buffers; what looks have in common is asked once.
         """
-        looks = [*(rule.look for rule in self.rules), (self._forged_look,)]
-        # All that need no digit in one look, then each of them at the few texts that it picks.
-        wordy = [look[0] for look in looks if look is not None and look[0] != DIGIT]
-        any_word = "|".join(f"(?:{pattern})" for pattern in dict.fromkeys(wordy))
-        held: dict[tuple[str, ...], tuple[npt.NDArray[np.int64], pa.Array]] = {
+        held: dict[Steps, tuple[npt.NDArray[np.int64], pa.Array]] = {
             (): (np.arange(len(texts)), texts)
         }
-        for column, look in enumerate(looks):
-            if look is None:
+        for column, steps in enumerate(self._steps):
+            if steps is None:
                 search = self.rules[column].pattern.search
                 found = [t is not None and bool(search(ascii_digits(t))) for t in texts.to_pylist()]
                 yield np.flatnonzero(found)
             else:
-                steps = look if look[0] == DIGIT else (any_word, *look)
                 yield _narrowed(held, steps)[0]
 
     def find(
@@ -326,8 +324,34 @@ def _holds(guard: tuple[int, int], stretch: Recognised) -> bool:
     return guard[0] <= stretch.start and stretch.end <= guard[1]
 
 
+def _together(looks: Sequence[Steps | None]) -> tuple[Steps | None, ...]:
+    """Return the looks with one more step where several go on alike: all of them in one pattern.
+
+    All texts are looked through once, for what any look begins with.
+    """
+    first = "|".join(f"(?:{p})" for p in dict.fromkeys(look[0] for look in looks if look))
+    looks = [look if look is None else (first, *look) for look in looks]
+    after: dict[Steps, list[str]] = {}
+    for look in looks:
+        for place, pattern in enumerate(look or ()):
+            alike = after.setdefault((look or ())[:place], [])
+            if pattern not in COMMON_LOOKS and pattern not in alike:
+                alike.append(pattern)
+    return tuple(None if look is None else _steps(look, after) for look in looks)
+
+
+def _steps(look: Steps, after: Mapping[Steps, Sequence[str]]) -> Steps:
+    steps: list[str] = []
+    for place, pattern in enumerate(look):
+        alike = after[look[:place]]
+        if pattern in alike and len(alike) > 1:
+            steps.append("|".join(f"(?:{one})" for one in alike))
+        steps.append(pattern)
+    return tuple(steps)
+
+
 def _narrowed(
-    held: dict[tuple[str, ...], tuple[npt.NDArray[np.int64], pa.Array]], steps: tuple[str, ...]
+    held: dict[Steps, tuple[npt.NDArray[np.int64], pa.Array]], steps: Steps
 ) -> tuple[npt.NDArray[np.int64], pa.Array]:
     """Return the rows (and their texts) in which all patterns match, one after another."""
     if steps not in held:

@@ -100,6 +100,8 @@ _CUE = (
     r"adh|pan|ssn|secur|nat[iıİ]onal|vote|tax|cpf|n[iıİ]no|otp|cv[vc]|p[iıİ]n|pwd"
 )
 """What all numbers after their name have in common: a quick look before four exact ones."""
+COMMON_LOOKS = frozenset({DIGIT, _THREE_DIGITS, _SIX_DIGITS, _CUE})
+"""Looks that many texts pass. What comes after the same ones is rare: it is looked for together."""
 _LOOK_PHONE = (
     r"(?i)phone|tel|mob|cell|whats ?app|fax|call|contact|my n|ph|reach|sms|text|messages to|"
     r"answer[iıİ]ng at|off[iıİ]ce|d[iıİ]al"
