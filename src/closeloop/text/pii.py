@@ -172,16 +172,17 @@ class Masker:
         """Return what is to be masked, in order, without overlaps.
 
         `known` are values that the row itself names as (token, value), such as its order number;
-        `rules` the positions of the rules to ask (all by default), `recognised` what a model found.
+        `rules` the positions of the rules to ask (all by default; the one behind the last are forged
+        tokens), `recognised` what a model found.
         """
         text = ascii_digits(text)
         found: list[Span] = []
-        for match in self._forged.finditer(text):
+        asked = range(len(self.rules) + 1) if rules is None else rules
+        for match in self._forged.finditer(text) if len(self.rules) in asked else ():
             _claim(found, Span(*match.span(), f"({match[1].lower()})", "literal token"))
         for token, value in known:
             for match in re.finditer(rf"(?<!\w){re.escape(value)}(?!\w)", text, re.IGNORECASE):
                 _claim(found, Span(*match.span(), self._known(token, value), "known value"))
-        asked = range(len(self.rules)) if rules is None else rules
         guards: list[tuple[int, int]] | None = None
         for rule in (self.rules[position] for position in asked if position < len(self.rules)):
             for start, end in _candidates(rule, text):
