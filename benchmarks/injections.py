@@ -47,7 +47,7 @@ that collecting began earlier."""
 SHORTEST = 12
 """Characters from which on a part of an order is told from anything else."""
 DECIDED = """
-    SELECT s.series_id, s.detected_at, s.severity, d.action, d.rule,
+    SELECT s.series_id, s.category, s.detected_at, s.severity, d.action, d.rule,
            d.would_ticket, b.recommended_owner, b.cause
     FROM gold.signal s
     LEFT JOIN gold.decision d USING (signal_id)
@@ -156,23 +156,27 @@ def _decided(folder: Path) -> dict[str, dict[str, Any]]:
 def _say_difference(
     variant: str, plain: dict[str, dict[str, Any]], found: dict[str, dict[str, Any]]
 ) -> None:
-    both = plain.keys() & found.keys()
-    decided = ("severity", "action", "rule", "would_ticket", "recommended_owner", "cause")
-    changed = [
-        f"{key}: {name} {plain[key][name]!r} -> {found[key][name]!r}"
-        for key in sorted(both)
-        for name in decided
-        if plain[key][name] != found[key][name]
-    ]
-    print(
-        f"{variant}: {len(found)} signals, {len(both)} of plain's {len(plain)} at the same time, "
-        f"{len(changed)} facts decided otherwise"
-    )
-    for line in (*changed, *(f"only in plain: {k}" for k in sorted(plain.keys() - both))):
-        print(f"    {line}")
-    for key in sorted(found.keys() - both):
-        row = found[key]
-        print(f"    only in {variant}: {key}: {row['severity']} {row['action']}")
+    """Print what each variant says of each category: themes are other ones where texts differ."""
+    print(f"\n{variant}: {len(found)} signals ({len(found.keys() & plain.keys())} as in plain)")
+    before, after = _by_category(plain), _by_category(found)
+    for category in sorted(before.keys() | after.keys()):
+        one, other = before.get(category, Counter()), after.get(category, Counter())
+        if one != other:
+            print(f"    {category}: plain {_said(one)}; {variant} {_said(other)}")
+
+
+def _by_category(found: dict[str, dict[str, Any]]) -> dict[str, Counter[str]]:
+    """Return how often each severity, action and owner was said of live signals of a category."""
+    counted: dict[str, Counter[str]] = {}
+    for row in found.values():
+        if row["severity"] is not None:
+            said = f"{row['severity']} {row['action']} {row['recommended_owner'] or '-'}"
+            counted.setdefault(row["category"] or "", Counter())[said] += 1
+    return counted
+
+
+def _said(counted: Counter[str]) -> str:
+    return ", ".join(f"{n} x {said}" for said, n in sorted(counted.items())) or "nothing"
 
 
 def _brief(
