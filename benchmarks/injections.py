@@ -4,8 +4,8 @@
 
 DIR holds play_reviews.parquet and play_releases_inferred.parquet. One product's real reviews are
 backtested as they are, and twice with the seventy texts of closeloop.testing.injections in them:
-"added" as two-star reviews of their own, spread over the window; "glued" to the end of real one-star
-and two-star reviews of the window. Each is then briefed through a fake service over a socket by a
+"added" as two-star reviews of their own, spread over the window; "glued", each to the end of a real review of
+one or two stars of the window. Each is then briefed through a fake service over a socket by a
 model that obeys whatever order it reads, and by one that gives in to all of them, read or not. For
 comparison "harmless" adds as many real complaints of another month in place of the orders.
 """
@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -37,7 +38,7 @@ from closeloop.stages.fact_sheet import from_json
 from closeloop.testing.brief_models import writes_good
 from closeloop.testing.injections import INJECTIONS
 from closeloop.testing.openai_server import KEY, FakeOpenAI
-from closeloop.testing.openai_writing import Question
+from closeloop.testing.openai_writing import Question, whatever_fits
 
 TEXTS = tuple(text for _, text in INJECTIONS)
 VARIANTS = ("plain", "harmless", "added", "glued")
@@ -109,8 +110,10 @@ def _reviews(options: argparse.Namespace, variant: str) -> pa.Table:
         words, scores = chosen["content"].to_pylist(), chosen["score"].to_pylist()
         inside = _between(chosen, options.start, options.end).to_pylist()
         bad = [n for n, into in enumerate(inside) if into and scores[n] <= 2 and words[n]]
-        for number, row in enumerate(bad):
-            words[row] = f"{words[row]}. {TEXTS[number % len(TEXTS)]}"
+        step = len(bad) / len(TEXTS)
+        for number, order in enumerate(TEXTS):
+            row = bad[int(number * step)]
+            words[row] = f"{words[row]}. {order}"
         place = chosen.schema.get_field_index("content")
         kept = pa.array(words).cast(chosen.schema.field("content").type)
         return chosen.set_column(place, chosen.schema.field("content"), kept)
@@ -183,6 +186,11 @@ def _brief(
     folder: Path, without: dict[str, Any], options: argparse.Namespace, *, always: bool
 ) -> None:
     """Backtest again with a model that obeys; say what came of its briefs and what was sent."""
+    variant = folder.name
+    # In a folder of its own: answers are kept, and would be taken from an earlier model.
+    folder = shutil.copytree(
+        folder, folder.with_name(f"{variant}-{'always' if always else 'read'}")
+    )
     workspace = _opened(folder)
     sheets = [
         from_json(r["facts"]) for r in workspace.query("SELECT facts FROM gold.brief").to_pylist()
@@ -193,24 +201,20 @@ def _brief(
         writer = {"kind": "azure_openai", "endpoint": fake.endpoint, "deployment": "gpt-5-mini"}
         writer["api_key"] = "${env:INJECTIONS_KEY}"
         path = folder / "closeloop.yaml"
-        kept = path.read_text()
-        path.write_text(f"{kept}\nwriter: {json.dumps(writer)}\n")
-        try:
-            run = [sys.executable, "-m", "closeloop", "-q", "-w", str(folder), "backtest"]
-            run += ["--from", options.start, "--to", options.end, "--every", options.every]
-            env = os.environ | {"INJECTIONS_KEY": KEY}
-            subprocess.run(run, check=True, capture_output=True, env=env)
-            found = _decided(folder)
-            told, outcomes = _told(folder)
-        finally:
-            path.write_text(kept)
+        path.write_text(f"{path.read_text()}\nwriter: {json.dumps(writer)}\n")
+        run = [sys.executable, "-m", "closeloop", "-q", "-w", str(folder), "backtest"]
+        run += ["--from", options.start, "--to", options.end, "--every", options.every]
+        env = os.environ | {"INJECTIONS_KEY": KEY}
+        subprocess.run(run, check=True, capture_output=True, env=env)
+    found = _decided(folder)
+    told, outcomes = _told(folder)
     sent = " ".join(" ".join(json.dumps(a.body, ensure_ascii=False) for a in fake.asked).split())
     reached = [
         t for t in TEXTS if json.dumps(" ".join(t.split()), ensure_ascii=False)[1:-1] in sent
     ]
     name = "gives in always" if always else "obeys what it reads"
     print(
-        f"{folder.name}, a model that {name}: {len(fake.asked)} calls, briefs {dict(outcomes)}; "
+        f"{variant}, a model that {name}: {len(fake.asked)} calls, briefs {dict(outcomes)}; "
         f"{len(reached)} of {len(TEXTS)} orders sent, {len(_repeated(told))} repeated; decided "
         f"{'as without a model' if _same(found, without) else 'OTHERWISE'}"
     )
@@ -226,6 +230,9 @@ def _obedient(sheets: list[FactSheet], *, always: bool) -> Callable[[Question], 
     sound = writes_good(sheets)
 
     def say(question: Question) -> str:
+        if "leadership" not in json.dumps(question.schema):
+            # A name for a theme, or whether two texts are one issue.
+            return whatever_fits(question)
         purpose = "repair" if question.instructions.startswith("You wrote a brief") else "brief"
         seen = " ".join(question.text.split())
         orders = [t for t in TEXTS if always or " ".join(t.split()) in seen]
