@@ -68,8 +68,6 @@ class SignalBook:
         if self._began_before(kind, series_id, end):
             return
         held = self._known(kind, series_id, time_of(end))
-        if held is not None and end < hour_of(held["window_start"]):
-            return
         before = held
         if held is not None:
             hours_since = (time_of(end) - held["window_end"]) / timedelta(hours=1)

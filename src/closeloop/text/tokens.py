@@ -16,8 +16,6 @@ def ascii_digits(text: str) -> str:
     """Return the text with the digits of every script as 0 to 9, each in its place."""
     if text.isascii():
         return text
-    if text.isascii():
-        return text
     return _FOREIGN_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), text)
 
 
