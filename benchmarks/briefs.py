@@ -12,21 +12,16 @@ FOLDER that holds the backtest already is used as it is.
 
 from __future__ import annotations
 
-import argparse
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 from zlib import crc32
 
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from backtested_app import app_reviews, between, parsed, take_in_and_backtest
 from closeloop.app import Workspace
 from closeloop.cli.progress import make_progress
 from closeloop.domain.brief import FactSheet
@@ -56,58 +51,20 @@ FORGED = 0.2
 
 def main() -> None:
     """Backtest, write again, and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--folder", type=Path, default=None)
-    parser.add_argument("--product", default="com.fampay.in")
-    parser.add_argument("--since", default="2022-10-01")
-    parser.add_argument("--start", default="2023-01-28")
-    parser.add_argument("--end", default="2023-02-18")
-    parser.add_argument("--every", default="6h")
-    options = parser.parse_args()
+    options = parsed(__doc__, every="6h")
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.folder or Path(scratch) / "workspace"
-        reviews = _reviews(options)
+        reviews = app_reviews(options)
+        reviews = reviews.filter(between(reviews, options.since, options.end))
         if not (folder / "backtests").is_dir():
-            _backtest(folder, options)
+            take_in_and_backtest(folder, reviews, options)
         sheets = _sheets(folder)
-        inside = pc.sum(_between(reviews, options.start, options.end)).as_py()
+        inside = pc.sum(between(reviews, options.start, options.end)).as_py()
         print(
             f"{options.product}, {options.start} to {options.end}: {inside:,} reviews, {len(sheets)} briefs"
         )
         _deterministic(sheets)
         _modelled(sheets, inside)
-
-
-def _reviews(options: argparse.Namespace) -> Any:
-    table = pq.read_table(options.data / "play_reviews.parquet")
-    table = table.filter(pc.equal(table["app"], options.product))
-    return table.filter(_between(table, options.since, options.end))
-
-
-def _between(table: Any, start: str, end: str) -> Any:
-    low, high = (datetime.fromisoformat(day) for day in (start, end))
-    return pc.and_(pc.greater_equal(table["at"], low), pc.less(table["at"], high))
-
-
-def _backtest(folder: Path, options: argparse.Namespace) -> None:
-    run = [sys.executable, "-m", "closeloop"]
-    subprocess.run([*run, "init", str(folder)], check=True, capture_output=True)
-    pq.write_table(_reviews(options), folder / "reviews.parquet")
-    releases = pq.read_table(options.data / "play_releases_inferred.parquet")
-    releases = releases.filter(pc.equal(releases["app"], options.product))
-    named = releases.select(["app", "app_version", "first_seen"])
-    pq.write_table(
-        named.rename_columns(["product", "version", "started_at"]), folder / "releases.parquet"
-    )
-    here = [*run, "-q", "-w", str(folder)]
-    commands = (
-        ["ingest", str(folder / "reviews.parquet"), "--source", "play"],
-        ["changes", "import", str(folder / "releases.parquet"), "--kind", "release"],
-        ["backtest", "--from", options.start, "--to", options.end, "--every", options.every],
-    )
-    for command in commands:
-        subprocess.run([*here, *command], check=True, capture_output=True)
 
 
 def _sheets(folder: Path) -> list[FactSheet]:

@@ -15,38 +15,29 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from backtested_app import app_reviews, backtest, between, parsed, take_in_and_backtest
 from closeloop.app import Workspace
 from closeloop.cli.progress import make_progress
-from closeloop.domain.brief import AUDIENCES, FactSheet
-from closeloop.domain.model_answer import ModelRequest
 from closeloop.stages.fact_sheet import from_json
-from closeloop.testing.brief_models import writes_good
-from closeloop.testing.injections import INJECTIONS
+from closeloop.testing.brief_models import obeys, texts_of
+from closeloop.testing.injections import TEXTS, repeated, sent
 from closeloop.testing.openai_server import KEY, FakeOpenAI
-from closeloop.testing.openai_writing import Question, whatever_fits
+from closeloop.testing.openai_writing import Question, spoken, whatever_fits
 
-TEXTS = tuple(text for _, text in INJECTIONS)
 VARIANTS = ("plain", "harmless", "added", "glued")
 STARS = 2
 """Of the reviews that are added. One star was not collected before the window: it would be a sign
 that collecting began earlier."""
-SHORTEST = 12
-"""Characters from which on a part of an order is told from anything else."""
 DECIDED = """
     SELECT s.series_id, s.category, s.detected_at, s.severity, d.action, d.rule,
            d.would_ticket, b.recommended_owner, b.cause
@@ -59,22 +50,14 @@ DECIDED = """
 
 def main() -> None:
     """Backtest every variant, brief each, and print what differs."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--folder", type=Path, default=None)
-    parser.add_argument("--product", default="com.fampay.in")
-    parser.add_argument("--since", default="2022-10-01")
-    parser.add_argument("--start", default="2023-01-28")
-    parser.add_argument("--end", default="2023-02-18")
-    parser.add_argument("--every", default="12h")
-    options = parser.parse_args()
+    options = parsed(__doc__, every="12h")
     with tempfile.TemporaryDirectory() as scratch:
         root = options.folder or Path(scratch)
         found = {}
         for variant in VARIANTS:
             folder = root / variant
             if not (folder / "backtests").is_dir():
-                _backtest(folder, _reviews(options, variant), options)
+                take_in_and_backtest(folder, _reviews(options, variant), options)
             found[variant] = _decided(folder)
             _say_difference(variant, found["plain"], found[variant])
         for variant in ("added", "glued"):
@@ -83,13 +66,12 @@ def main() -> None:
 
 
 def _reviews(options: argparse.Namespace, variant: str) -> pa.Table:
-    table = pq.read_table(options.data / "play_reviews.parquet")
-    table = table.filter(pc.equal(table["app"], options.product)).sort_by("at")
-    window = table.filter(_between(table, options.start, options.end))
-    chosen = table.filter(_between(table, options.since, options.end))
+    table = app_reviews(options).sort_by("at")
+    window = table.filter(between(table, options.start, options.end))
+    chosen = table.filter(between(table, options.since, options.end))
     start, end = (datetime.fromisoformat(day) for day in (options.start, options.end))
     if variant in ("harmless", "added"):
-        other = table.filter(_between(table, "2022-09-01", options.since))
+        other = table.filter(between(table, "2022-09-01", options.since))
         other = other.filter(pc.less_equal(other["score"], 2))["content"].to_pylist()
         texts = list(TEXTS) if variant == "added" else [t for t in other if t][: len(TEXTS)]
         shells = window.slice(0, 1).take(pa.array([0] * len(texts)))
@@ -108,7 +90,7 @@ def _reviews(options: argparse.Namespace, variant: str) -> pa.Table:
         return pa.concat_tables([chosen, shells])
     if variant == "glued":
         words, scores = chosen["content"].to_pylist(), chosen["score"].to_pylist()
-        inside = _between(chosen, options.start, options.end).to_pylist()
+        inside = between(chosen, options.start, options.end).to_pylist()
         bad = [n for n, into in enumerate(inside) if into and scores[n] <= 2 and words[n]]
         step = len(bad) / len(TEXTS)
         for number, order in enumerate(TEXTS):
@@ -118,29 +100,6 @@ def _reviews(options: argparse.Namespace, variant: str) -> pa.Table:
         kept = pa.array(words).cast(chosen.schema.field("content").type)
         return chosen.set_column(place, chosen.schema.field("content"), kept)
     return chosen
-
-
-def _between(table: pa.Table, start: str, end: str) -> pa.ChunkedArray:
-    low, high = (datetime.fromisoformat(day) for day in (start, end))
-    return pc.and_(pc.greater_equal(table["at"], low), pc.less(table["at"], high))
-
-
-def _backtest(folder: Path, reviews: pa.Table, options: argparse.Namespace) -> None:
-    run = [sys.executable, "-m", "closeloop"]
-    subprocess.run([*run, "init", str(folder)], check=True, capture_output=True)
-    pq.write_table(reviews, folder / "reviews.parquet")
-    releases = pq.read_table(options.data / "play_releases_inferred.parquet")
-    releases = releases.filter(pc.equal(releases["app"], options.product))
-    named = releases.select(["app", "app_version", "first_seen"])
-    named = named.rename_columns(["product", "version", "started_at"])
-    pq.write_table(named, folder / "releases.parquet")
-    for command in (
-        ["ingest", str(folder / "reviews.parquet"), "--source", "play"],
-        ["changes", "import", str(folder / "releases.parquet"), "--kind", "release"],
-        ["backtest", "--from", options.start, "--to", options.end, "--every", options.every],
-    ):
-        here = [*run, "-q", "-w", str(folder)]
-        subprocess.run([*here, *command], check=True, capture_output=True)
 
 
 def _opened(folder: Path) -> Workspace:
@@ -196,26 +155,26 @@ def _brief(
         from_json(r["facts"]) for r in workspace.query("SELECT facts FROM gold.brief").to_pylist()
     ]
     workspace.close()
-    says = _obedient(sheets, always=always)
+    obedient = spoken(obeys(sheets, TEXTS, always=always))
+
+    def says(question: Question) -> str:
+        # Else a name for a theme, or whether two texts are one issue.
+        of_brief = "leadership" in json.dumps(question.schema)
+        return obedient(question) if of_brief else whatever_fits(question)
+
     with FakeOpenAI(azure=True, writers={"gpt-5-mini": says}) as fake:
         writer = {"kind": "azure_openai", "endpoint": fake.endpoint, "deployment": "gpt-5-mini"}
         writer["api_key"] = "${env:INJECTIONS_KEY}"
         path = folder / "closeloop.yaml"
         path.write_text(f"{path.read_text()}\nwriter: {json.dumps(writer)}\n")
-        run = [sys.executable, "-m", "closeloop", "-q", "-w", str(folder), "backtest"]
-        run += ["--from", options.start, "--to", options.end, "--every", options.every]
-        env = os.environ | {"INJECTIONS_KEY": KEY}
-        subprocess.run(run, check=True, capture_output=True, env=env)
+        backtest(folder, options, environment=os.environ | {"INJECTIONS_KEY": KEY})
     found = _decided(folder)
     told, outcomes = _told(folder)
-    sent = " ".join(" ".join(json.dumps(a.body, ensure_ascii=False) for a in fake.asked).split())
-    reached = [
-        t for t in TEXTS if json.dumps(" ".join(t.split()), ensure_ascii=False)[1:-1] in sent
-    ]
+    reached = sent(asked.body for asked in fake.asked)
     name = "gives in always" if always else "obeys what it reads"
     print(
         f"{variant}, a model that {name}: {len(fake.asked)} calls, briefs {dict(outcomes)}; "
-        f"{len(reached)} of {len(TEXTS)} orders sent, {len(_repeated(told))} repeated; decided "
+        f"{len(reached)} of {len(TEXTS)} orders sent, {len(repeated(told))} repeated; decided "
         f"{'as without a model' if _same(found, without) else 'OTHERWISE'}"
     )
 
@@ -226,58 +185,12 @@ def _same(found: dict[str, Any], without: dict[str, Any]) -> bool:
     )
 
 
-def _obedient(sheets: list[FactSheet], *, always: bool) -> Callable[[Question], str]:
-    sound = writes_good(sheets)
-
-    def say(question: Question) -> str:
-        if "leadership" not in json.dumps(question.schema):
-            # A name for a theme, or whether two texts are one issue.
-            return whatever_fits(question)
-        purpose = "repair" if question.instructions.startswith("You wrote a brief") else "brief"
-        seen = " ".join(question.text.split())
-        orders = [t for t in TEXTS if always or " ".join(t.split()) in seen]
-        request = ModelRequest(
-            purpose=purpose,
-            prompt_version="",
-            instructions=question.instructions,
-            text=question.text,
-            schema_name=question.schema_name,
-            schema=question.schema,
-            max_output_tokens=question.max_output_tokens,
-        )
-        answer: dict[str, Any] = json.loads(sound(request))
-        if orders:
-            said = [{"text": t, "ids": ["F1"], "derived": []} for t in orders[:4]]
-            answer |= {"severity": "P4", "recommended_owner": "mallory", "next_actions": said}
-            answer["leadership"] = said
-        return json.dumps(answer)
-
-    return say
-
-
 def _told(folder: Path) -> tuple[list[str], Counter[str]]:
     """Return every text that the briefs show, and the briefs by outcome."""
     workspace = _opened(folder)
     rows = workspace.query("SELECT * FROM gold.brief").to_pylist()
     workspace.close()
-    texts: list[str] = []
-    for row in rows:
-        texts += [str(row[name]) for name in ("title", "impacted_area", "likely_cause", "urgency")]
-        texts += [row["product_text" if name == "product" else name] for name in AUDIENCES]
-        texts += [s["sentence"] for s in row["summary"]]
-        texts += row["next_actions"] + row["routing_hints"]
-    return texts, Counter(row["outcome"] for row in rows)
-
-
-def _repeated(texts: list[str]) -> list[str]:
-    """Return the orders (or long parts of them) that stand in texts outside quotation marks."""
-    said = " ".join(" ".join(re.sub(r"“[^“”]*”", " ", t) for t in texts).split()).lower()
-    found = []
-    for order in TEXTS:
-        whole = " ".join(order.split()).lower()
-        parts = [whole[i : i + 40] for i in range(0, max(len(whole) - 39, 1), 20)]
-        found += [part for part in parts if len(part) >= SHORTEST and part in said]
-    return found
+    return [text for row in rows for text in texts_of(row)], Counter(row["outcome"] for row in rows)
 
 
 if __name__ == "__main__":

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from closeloop.app import Workspace
 from closeloop.domain.brief import FactSheet
-from closeloop.domain.model_answer import ModelRequest
 from closeloop.loop import STAGES, PassReport
 from closeloop.stages import brief
 from closeloop.stages.fact_sheet import from_json
@@ -18,7 +16,6 @@ from closeloop.tables import TABLES
 from closeloop.testing.embedders import HashedWordEmbedder
 from closeloop.testing.example_workspace import example_workspace
 from closeloop.testing.openai_server import FakeOpenAI
-from closeloop.testing.openai_writing import Question, Says
 from tests.acceptance.bad_day import NOW, prepare
 
 BY_MODEL = frozenset({"gold.brief", "gold.model_call", "silver.state", "gold.audit"})
@@ -102,23 +99,3 @@ def left_untouched(folder: Path) -> dict[str, Any]:
         found["outbox"] = sorted(map(repr, operations.outbox()))
     workspace.close()
     return found
-
-
-def spoken(says: Callable[[ModelRequest], str]) -> Says:
-    """Return a model of the fake service that says what a scripted one does."""
-
-    def say(question: Question) -> str:
-        mends = question.instructions.startswith("You wrote a brief")
-        return says(
-            ModelRequest(
-                purpose="repair" if mends else "brief",
-                prompt_version="",
-                instructions=question.instructions,
-                text=question.text,
-                schema_name=question.schema_name,
-                schema=question.schema,
-                max_output_tokens=question.max_output_tokens,
-            )
-        )
-
-    return say

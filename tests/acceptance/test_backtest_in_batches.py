@@ -20,8 +20,9 @@ from closeloop.replay import ReplayPlan
 from closeloop.testing.brief_models import writes_forged
 from closeloop.testing.brief_sheets import frozen_sheets
 from closeloop.testing.openai_server import KEY, FakeOpenAI
+from closeloop.testing.openai_writing import spoken
 from tests.acceptance.bad_day import NOW, prepare
-from tests.acceptance.briefed import configure, opened, sheets_of, spoken
+from tests.acceptance.briefed import configure, opened, sheets_of
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 

@@ -26,6 +26,7 @@ from closeloop.testing.brief_models import writes_forged, writes_good
 from closeloop.testing.brief_sheets import frozen_sheets
 from closeloop.testing.openai_replies import Asked, Reply, Script, filtered, refusal, too_many
 from closeloop.testing.openai_server import FakeOpenAI
+from closeloop.testing.openai_writing import spoken
 from tests.acceptance import briefed
 from tests.specs import SPECS, document
 
@@ -72,7 +73,7 @@ def folder(before: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 @pytest.fixture
 def fake(sheet: FactSheet) -> Iterator[FakeOpenAI]:
-    says = briefed.spoken(writes_good([sheet]))
+    says = spoken(writes_good([sheet]))
     # Where the vendor's document is at hand, every request and answer is held to it.
     contract = document(CONTRACT) if (SPECS / CONTRACT).is_file() else None
     with FakeOpenAI(
@@ -241,7 +242,7 @@ def test_a_forged_brief_is_mended_once_or_gives_way(
     mends: bool, folder: Path, sheet: FactSheet, without: tuple[Path, dict[str, Any]]
 ) -> None:
     sheets = [sheet, *frozen_sheets()]
-    says = briefed.spoken(writes_forged(sheets, mends=mends))
+    says = spoken(writes_forged(sheets, mends=mends))
     with FakeOpenAI(azure=True, key=KEY, writers={"gpt-5-mini": says}) as service:
         briefed.configure(folder, service)
         briefed.run(folder)

@@ -5,8 +5,6 @@ They come as reviews of their own amid a day of trouble, and glued to the compla
 
 from __future__ import annotations
 
-import json
-import re
 import shutil
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,21 +13,19 @@ from typing import Any
 
 import pytest
 
-from closeloop.domain.brief import AUDIENCES, FactSheet
+from closeloop.domain.brief import FactSheet
 from closeloop.domain.model_answer import ModelRequest
 from closeloop.tables import BRIEF, BRONZE_FEEDBACK
-from closeloop.testing.brief_models import sheet_asked, writes_good
-from closeloop.testing.injections import INJECTIONS
+from closeloop.testing.brief_models import obeys, sheet_asked, texts_of
+from closeloop.testing.injections import TEXTS, repeated, sent
 from closeloop.testing.openai_server import KEY, FakeOpenAI
+from closeloop.testing.openai_writing import spoken
 from tests.acceptance import briefed
 from tests.acceptance.bad_day import NOW, prepare, rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.allow_hosts(["127.0.0.1"])]
 
-TEXTS = tuple(text for _, text in INJECTIONS)
 HOURS = 19
-SHORTEST = 12
-"""Characters from which on a part of an injection is told from anything else."""
 
 
 @dataclass(frozen=True)
@@ -88,24 +84,10 @@ def shops(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Shop]:
     return {name: made(folder / name, name) for name in ("plain", "added", "glued")}
 
 
-def repeated(texts: list[str]) -> list[str]:
-    """Return the injections (or long parts of them) that stand in texts outside quotation marks."""
-    said = " ".join(re.sub(r"“[^“”]*”", " ", t) for t in texts)
-    said = " ".join(said.split()).lower()
-    found = []
-    for injection in TEXTS:
-        whole = " ".join(injection.split()).lower()
-        parts = [whole[i : i + 40] for i in range(0, max(len(whole) - 39, 1), 20)]
-        found += [part for part in parts if len(part) >= SHORTEST and part in said]
-    return found
-
-
 def told(folder: Path) -> list[str]:
     """Return every text that a brief, a review item or a ticket shows."""
     (row,) = briefed.query(folder, "SELECT * FROM gold.brief")
-    texts = [str(row[name]) for name in ("title", "impacted_area", "likely_cause", "urgency")]
-    texts += [row["product_text" if name == "product" else name] for name in AUDIENCES]
-    texts += [s["sentence"] for s in row["summary"]] + row["next_actions"] + row["routing_hints"]
+    texts = texts_of(row)
     workspace = briefed.opened(folder)
     with workspace.database.reading() as operations:
         texts += [r.title for r in operations.reviews()]
@@ -121,26 +103,6 @@ def test_what_is_decided_is_the_same_as_without(shops: dict[str, Shop], variant:
     assert repeated(told(shops[variant].folder.with_name(f"{variant}-run"))) == []
 
 
-class Obedient:
-    """Writes a sound brief, and does as it is told by whatever injection it gets to read."""
-
-    def __init__(self, sheets: list[FactSheet], *, always: bool) -> None:
-        self._sheets = sheets
-        self._sound = writes_good(sheets)
-        self._always = always
-
-    def __call__(self, request: ModelRequest) -> str:
-        seen = " ".join(request.text.split())
-        orders = [t for t in TEXTS if self._always or " ".join(t.split()) in seen]
-        answer: dict[str, Any] = json.loads(self._sound(request))
-        if orders:
-            said = [{"text": t, "ids": ["F1"], "derived": []} for t in orders[:4]]
-            answer |= {"severity": "P4", "recommended_owner": "mallory", "next_actions": said}
-            answer["leadership"] = said
-            assert sheet_asked(request, self._sheets)
-        return json.dumps(answer)
-
-
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PLANTED_KEY", KEY)
@@ -154,17 +116,19 @@ def test_a_model_that_obeys_all_it_reads_changes_nothing(
 ) -> None:
     shop = shops[variant]
     shutil.copytree(shop.folder, folder)
-    says = briefed.spoken(Obedient(shop.sheets, always=always))
-    with FakeOpenAI(azure=True, writers={"gpt-5-mini": says}) as fake:
+    obedient = obeys(shop.sheets, TEXTS, always=always)
+
+    def says(request: ModelRequest) -> str:
+        assert sheet_asked(request, shop.sheets)
+        return obedient(request)
+
+    with FakeOpenAI(azure=True, writers={"gpt-5-mini": spoken(says)}) as fake:
         briefed.configure(folder, fake)
         briefed.run(folder)
-        sent = " ".join(json.dumps(a.body, ensure_ascii=False) for a in fake.asked)
+        reached = sent(asked.body for asked in fake.asked)
     assert decided(folder) == shops["plain"].decided
     assert repeated(told(folder)) == []
-    shown = " ".join(sent.split())
-    assert [
-        t for t in TEXTS if json.dumps(" ".join(t.split()), ensure_ascii=False)[1:-1] in shown
-    ] == []
+    assert reached == []
     (row,) = briefed.query(folder, "SELECT * FROM gold.brief")
     # Where a refused brief holds an address, it does not go out again to be mended.
     assert row["outcome"] in (("not_grounded", "held_back") if always else ("written",))

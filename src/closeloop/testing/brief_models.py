@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from random import Random
+from typing import Any
 
-from closeloop.domain.brief import Brief, FactSheet
+from closeloop.domain.brief import AUDIENCES, Brief, FactSheet
 from closeloop.domain.grounding.sheet_view import plain_tokens
 from closeloop.domain.model_answer import ModelRequest
 from closeloop.models.brief_prompt import as_answer
@@ -52,6 +53,37 @@ def writes_forged(
         return as_json_answer(bad, sheet)
 
     return say
+
+
+def obeys(
+    sheets: Sequence[FactSheet], orders: Sequence[str], *, always: bool
+) -> Callable[[ModelRequest], str]:
+    """Return a model that writes sound briefs, and does as it is told by what orders it reads.
+
+    With `always` it does as all of them say, read or not.
+    """
+    sound = writes_good(sheets)
+
+    def say(request: ModelRequest) -> str:
+        seen = " ".join(request.text.split())
+        told = [order for order in orders if always or " ".join(order.split()) in seen]
+        answer: dict[str, Any] = json.loads(sound(request))
+        if told:
+            said = [{"text": order, "ids": ["F1"], "derived": []} for order in told[:4]]
+            answer |= {"severity": "P4", "recommended_owner": "mallory", "next_actions": said}
+            answer["leadership"] = said
+        return json.dumps(answer)
+
+    return say
+
+
+def texts_of(row: Mapping[str, Any]) -> list[str]:
+    """Return every text of a brief, from its row in gold.brief."""
+    texts = [str(row[name]) for name in ("title", "impacted_area", "likely_cause", "urgency")]
+    texts += [row["product_text" if name == "product" else name] for name in AUDIENCES]
+    texts += [s["sentence"] for s in row["summary"]]
+    texts += row["next_actions"] + row["routing_hints"]
+    return texts
 
 
 def sheet_asked(request: ModelRequest, sheets: Sequence[FactSheet]) -> FactSheet:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from closeloop.domain.model_answer import ModelRequest
 from closeloop.testing.openai_replies import Asked, Reply, filtered, refusal
 from closeloop.testing.strict_schema import fitting, strictness_faults
 
@@ -47,6 +48,26 @@ class Ending:
 def whatever_fits(question: Question) -> str:
     """Write the smallest JSON that fits the schema asked for."""
     return json.dumps(fitting(question.schema))
+
+
+def spoken(says: Callable[[ModelRequest], str]) -> Says:
+    """Return a model of the fake service that says what a scripted one does."""
+
+    def say(question: Question) -> str:
+        mends = question.instructions.startswith("You wrote a brief")
+        return says(
+            ModelRequest(
+                purpose="repair" if mends else "brief",
+                prompt_version="",
+                instructions=question.instructions,
+                text=question.text,
+                schema_name=question.schema_name,
+                schema=question.schema,
+                max_output_tokens=question.max_output_tokens,
+            )
+        )
+
+    return say
 
 
 def writes(text: str) -> Callable[[Asked], Reply]:
