@@ -13,7 +13,15 @@ from scipy.special import bdtr
 from closeloop.domain.change import ChangeKind
 from closeloop.domain.signal import SignalKind
 from closeloop.ports import StepContext
-from closeloop.stages.exposed import Adoption, adoption_of, merged, name_of, stages_of, who_had
+from closeloop.stages.exposed import (
+    Adoption,
+    adoption_of,
+    merged,
+    name_of,
+    share_named,
+    stages_of,
+    who_had,
+)
 from closeloop.stages.product_view import Bools, ProductView, hour_of, time_of
 from closeloop.stats.baseline import HOURS_A_WEEK, Floats, Ints, hour_of_week, week_profiles
 from closeloop.stats.change_point import (
@@ -65,6 +73,8 @@ STRATUM_H = 12
 STILL_RAISED = 3.0
 AHEAD_H = 72
 """Trouble goes on while the next 72 hours have so many times the usual complaints."""
+CALM_H = 48
+"""So much of the calm after the trouble is looked at: when it ended tells of its cause, too."""
 CHANCE = 0.05
 """Fisher's one-sided p up to which the exposed complain more than chance explains."""
 NONE = "none"
@@ -152,8 +162,9 @@ def weigh(
     """
     candidates = _candidates(signal, changes)
     complaints = complaints_of(view, signal)
-    until = _trouble_ends(view, signal, complaints, now=hour_of(context.now))
-    end = until
+    now = hour_of(context.now)
+    until = _trouble_ends(view, signal, complaints, now=now)
+    end = min(until + CALM_H, now)
     if signal["kind"] == SignalKind.RELEASE:
         end = min(until, hour_of(signal["window_end"] + AFTERMATH))
     counts, expected = _timing(view, complaints, end)
@@ -173,7 +184,8 @@ def weigh(
             until=until,
         )
         compared.append(comparison)
-        logs.append(_likelihood(change, counts, expected, adoption, end=end))
+        reached = _shapes(view, change, adoption, complaints=complaints, end=end)
+        logs.append(_likelihood(change, counts, expected, reached, end=end))
         if comparison is not None:
             logs[-1] += comparison.log_factor
     shares = posterior(
@@ -269,23 +281,34 @@ def _timing(view: ProductView, complaints: Ints, end: int) -> tuple[Floats, Floa
 
 
 def _likelihood(
-    change: Row, counts: Floats, expected: Floats, adoption: Adoption, *, end: int
+    change: Row, counts: Floats, expected: Floats, shapes: Floats, *, end: int
 ) -> float:
-    """Return how well the hours fit a change: by its counted users, else by its stages."""
-    first = time_of(end - WINDOW_H)
+    """Return how well the hours fit a rise of one of the shapes, until the change has ended."""
     ended = change["ended_at"]
-    end_h = None if ended is None else (ended - first) / timedelta(hours=1)
-    shares = adoption.share(change["version"], np.arange(end - WINDOW_H, end))
-    if shares is not None:
-        shapes = lagged(shares)
-    else:
-        shapes = ramps(
-            WINDOW_H,
-            (change["started_at"] - first) / timedelta(hours=1),
-            stages=stages_of(change),
-            taus_h=SUDDEN_TAUS_H if change["kind"] in SUDDEN else TAUS_H,
-        )
+    end_h = None if ended is None else (ended - time_of(end - WINDOW_H)) / timedelta(hours=1)
     return candidate_likelihood(counts, expected, shapes, HOURLY_PHI, end_h=end_h)
+
+
+def _shapes(
+    view: ProductView, change: Row, adoption: Adoption, *, complaints: Ints, end: int
+) -> Floats:
+    """Return how a change may have reached its users in the hours before `end` [shapes, hours].
+
+    By its counted users, where they are known; else by its stages, and as other feedback names it:
+    a version that is replaced after three days has no users any more, and no stage says so.
+    """
+    hours = np.arange(end - WINDOW_H, end)
+    shares = adoption.share(change["version"], hours)
+    if shares is not None:
+        return lagged(shares)
+    shapes = ramps(
+        WINDOW_H,
+        (change["started_at"] - time_of(end - WINDOW_H)) / timedelta(hours=1),
+        stages=stages_of(change),
+        taus_h=SUDDEN_TAUS_H if change["kind"] in SUDDEN else TAUS_H,
+    )
+    shares = share_named(view, change, complaints=complaints, hours=hours)
+    return shapes if shares is None else np.vstack([shapes, lagged(shares)])
 
 
 def _compare(

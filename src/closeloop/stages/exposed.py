@@ -23,6 +23,10 @@ SCOPES = ("region", "platform")
 TELLS_SCOPE = 0.2
 """A scope counts where at least this share of the feedback tells it."""
 PERIOD = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
+MIN_NAMED = 16
+"""Texts that must come from a version before they tell how far it has got; twice as many in all."""
+NEAR_H = 6
+"""Hours by which a text tells of the time around it."""
 FIGURES = ("users", "installs", "orders")
 """Figures of silver.exposure that say how many have a version, the best first."""
 
@@ -58,6 +62,42 @@ def who_had(view: ProductView, change: Mapping[str, Any]) -> tuple[Bools, Bools]
         inside = _in_scope(named, scope)
         return named & inside, had & inside
     return scope
+
+
+def share_named(
+    view: ProductView, change: Mapping[str, Any], *, complaints: Ints, hours: Ints
+) -> Floats | None:
+    """Return the share of a product's other feedback that comes from a version or flag [hours].
+
+    None where too little says so: at least 16 texts from it and 32 in all since it began.
+    `complaints` are left out: what is asked is when people had it, not when they complained. Texts
+    count by how near they are (a bell of six hours), beside one text of the mean share, so that an
+    hour without feedback has a share as well; before the change's start it is 0.
+    """
+    if change["kind"] != ChangeKind.FLAG and not change["version"]:
+        return None
+    told = who_had(view, change)
+    if told is None:
+        return None
+    named, had = told
+    start = hour_of(change["started_at"])
+    other = named & view.testable & (view.hours >= start) & (view.hours <= hours[-1])
+    other[complaints] = False
+    mine = int((other & had).sum())
+    if mine < MIN_NAMED or int(other.sum()) < 2 * MIN_NAMED:
+        return None
+    since = view.hours[other]
+    size = int(hours[-1]) - start + 1
+    all_by_hour = np.bincount(since - start, minlength=size)
+    had_by_hour = np.bincount(since - start, weights=had[other], minlength=size)
+    near = np.exp(-0.5 * (np.arange(-4 * NEAR_H, 4 * NEAR_H + 1) / NEAR_H) ** 2)
+    mean = mine / int(other.sum())
+    share = (np.convolve(had_by_hour, near)[4 * NEAR_H :][:size] + mean) / (
+        np.convolve(all_by_hour, near)[4 * NEAR_H :][:size] + 1.0
+    )
+    inside = (hours >= start).astype(np.float64)
+    inside[hours >= start] = share[hours[hours >= start] - start]
+    return inside
 
 
 def _scope(view: ProductView, change: Mapping[str, Any]) -> tuple[Bools, Bools] | None:

@@ -2,8 +2,9 @@
 
 "None" is a step at an unknown time, uniform over the window; a candidate's rise ramps up as
 1 - exp(-(t - t_c) / tau), tau 3, 12 or 48 hours, as releases reach their users, after each stage of
-a rollout by the share that the stage adds; or as its users did, where they are counted. Each
-likelihood is the mean over rises of 1.5 to 25 times (and over times or shapes).
+a rollout by the share that the stage adds; or as its users did, where that is known. Either lasts to
+the window's end or, with the same probability, is over at an unknown hour. Each likelihood is the
+mean over rises of 1.5 to 25 times (and over times or shapes).
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ SUDDEN_TAUS_H = (1.0, 3.0, 12.0)
 """Of what hits everybody at once: an incident, a flag, a setting."""
 LAGS_H = (0, 6, 24)
 """Hours from having a version to complaining of it, where users by version are known."""
+TAILS_H = (1.0, 6.0, 24.0)
+"""How long after the end of a cause its complaints still come."""
 Stages = tuple[tuple[float, float], ...]
 """A rollout: (hours after the start, share of users reached), in order."""
 WHOLE: Stages = ((0.0, 1.0),)
@@ -42,10 +45,12 @@ def candidate_likelihood(
 ) -> float:
     """Return the log likelihood of a rise of one of the `shapes` [shapes, hours], 0 to 1.
 
-    From `end_h` (hours into the window) on the rise is over.
+    From `end_h` (hours into the window) on the rise dies away, in one of three paces: people still
+    write of what is over.
     """
     if end_h is not None:
-        shapes = shapes * (np.arange(len(counts)) + 0.5 < end_h)
+        since = np.maximum(np.arange(len(counts)) + 0.5 - end_h, 0.0)
+        shapes = np.vstack([shapes * np.exp(-since / tau) for tau in TAILS_H])
     return _mean_over_rises(counts, expected, shapes, phi)
 
 
@@ -92,16 +97,30 @@ def _mean_over_rises(counts: Floats, expected: Floats, shapes: Floats, phi: floa
     """Negative binomial by hour; phi, of daily counts, spread so that a day keeps it."""
     size = 1.0 / max(phi * 24.0, 1e-6)
     base = np.maximum(expected, 1e-6)
+    usual = _log_counts(counts, base, size)
+    begins = np.argmax(shapes > 0.0, axis=1)
+    hours = np.arange(shapes.shape[1])
+    # Hours before a rise are none in which it could be over.
+    may_end = hours[None, :] >= begins[:, None]
+    choices = np.log(may_end.sum(axis=1))
     logs = []
     for rise in RISES:
-        mean = base * (1.0 + (rise - 1.0) * shapes)
-        terms = (
-            gammaln(counts + size)
-            - gammaln(size)
-            - gammaln(counts + 1)
-            + size * np.log(size / (size + mean))
-            + counts * np.log(mean / (size + mean))
-        )
-        logs.append(terms.sum(axis=1))
+        gained = _log_counts(counts, base * (1.0 + (rise - 1.0) * shapes), size) - usual
+        until = np.cumsum(gained, axis=1)
+        lasts = until[:, -1]
+        over = np.logaddexp.reduce(np.where(may_end, until, -np.inf), axis=1) - choices
+        logs.append(np.logaddexp(lasts, over) - np.log(2.0))
     stacked = np.stack(logs)
-    return float(np.logaddexp.reduce(stacked, axis=None) - np.log(stacked.size))
+    mean = float(np.logaddexp.reduce(stacked, axis=None) - np.log(stacked.size))
+    return float(usual.sum()) + mean
+
+
+def _log_counts(counts: Floats, mean: Floats, size: float) -> Floats:
+    """Return the log probability of each hour's count."""
+    return np.asarray(
+        gammaln(counts + size)
+        - gammaln(size)
+        - gammaln(counts + 1)
+        + size * np.log(size / (size + mean))
+        + counts * np.log(mean / (size + mean))
+    )

@@ -6,9 +6,12 @@ import json
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 
 from closeloop.stages import attribute, detect
+from closeloop.stages.exposed import share_named
+from closeloop.stages.product_view import hour_of, product_view
 from closeloop.tables import ATTRIBUTION, EXPOSURE, SIGNAL, SUSPECT
 from closeloop.testing.context import InMemoryContext
 from tests.unit.stages.history import NOW, PRODUCT, History, change, release, write_changes
@@ -87,6 +90,31 @@ def test_a_version_that_few_complaints_come_from_is_cleared():
     found = weights(context, signal)["2.0"]
     assert found["posterior"] < 0.01
     assert "0 of" in found["reasons"][-1]
+
+
+def test_the_share_of_a_version_is_read_off_other_feedback_until_it_is_replaced():
+    context, history = calm_context(release("2.0", NOW))
+    for i in range(96):
+        at = NOW + i * HOUR
+        history.add(at, "praise", version="2.0" if 12 <= i < 60 else "1.0")
+        history.add(at, "payment failure", version="1.0")
+    context.next_pass(now=NOW + 96 * HOUR)
+    history.write(context)
+    view = product_view(context.as_step("reader"), PRODUCT)
+    hours = np.arange(hour_of(NOW) - 24, hour_of(NOW) + 96)
+    complaints = view.members("category", "payment failure")
+    anywhere = {"region": None, "platform": None}
+    two = change("release", "2.0", NOW, version="2.0", **anywhere)
+    shares = share_named(view, two, complaints=complaints, hours=hours)
+    assert shares is not None
+    assert not shares[:24].any()
+    assert shares[24:30].max() < 0.3
+    assert shares[24 + 24 : 24 + 48].min() > 0.7
+    assert shares[24 + 80 :].max() < 0.1
+    rare = change("release", "9.9", NOW, version="9.9", **anywhere)
+    assert share_named(view, rare, complaints=complaints, hours=hours) is None
+    setting = change("config", "timeout", NOW, **anywhere)
+    assert share_named(view, setting, complaints=complaints, hours=hours) is None
 
 
 def test_a_change_nobody_could_know_of_is_no_candidate():

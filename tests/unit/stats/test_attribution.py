@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import fisher_exact, nchypergeom_fisher
 
+from closeloop.stats.baseline import Floats
 from closeloop.stats.change_point import (
     PRIOR_NONE,
+    SUDDEN_TAUS_H,
     WINDOW_H,
     candidate_likelihood,
     lagged,
@@ -134,6 +136,41 @@ def test_the_largest_share_in_the_window_counts_as_all():
 def test_a_ramp_stays_between_nothing_and_all(start, stages):
     shapes = ramps(WINDOW_H, start, stages=tuple(sorted(stages)))
     assert ((shapes >= 0.0) & (shapes <= 1.0)).all()
+
+
+def brief_rise(start: int, *, hours: int, tail: float, seed: int) -> tuple[Floats, Floats]:
+    """Return complaints that are five times the usual for some hours, and die away in `tail`."""
+    expected = np.full(WINDOW_H, 0.3)
+    since = np.arange(WINDOW_H) - start
+    shape = np.where(since < 0, 0.0, np.exp(-np.maximum(since - hours, 0) / tail))
+    counts = np.random.default_rng(seed).poisson(expected * (1.0 + 9.0 * shape))
+    return counts.astype(float), expected
+
+
+@pytest.mark.parametrize("tail", [1.0, 6.0, 20.0])
+def test_an_incident_that_ended_when_the_trouble_did_gains_by_it(tail):
+    gained = []
+    for seed in range(10):
+        counts, expected = brief_rise(150, hours=12, tail=tail, seed=seed)
+        shapes = ramps(WINDOW_H, 150.0, taus_h=SUDDEN_TAUS_H)
+        ended = candidate_likelihood(counts, expected, shapes, 0.1, end_h=162.0)
+        goes_on = candidate_likelihood(counts, expected, shapes, 0.1)
+        elsewhen = candidate_likelihood(counts, expected, shapes, 0.1, end_h=153.0)
+        gained.append((ended - goes_on, ended - elsewhen))
+    ahead = np.median(gained, axis=0)
+    assert ahead[0] > 0.5
+    assert ahead[1] > -0.5
+
+
+def test_trouble_that_is_over_speaks_for_no_change_by_being_over():
+    """ "None of these" may end, too: calm that follows must not make the nearest release guilty."""
+    shares = []
+    for seed in range(10):
+        counts, expected = brief_rise(150, hours=12, tail=1.0, seed=seed)
+        none = np.log(PRIOR_NONE) + none_likelihood(counts, expected, 0.1)
+        own = candidate_likelihood(counts, expected, ramps(WINDOW_H, 120.0), 0.1)
+        shares.append(posterior([none, np.log(1 - PRIOR_NONE) + own])[1])
+    assert np.median(shares) < 1 - PRIOR_NONE
 
 
 def test_a_rise_at_the_second_stage_fits_the_rollout_that_had_it_then():
