@@ -266,6 +266,11 @@ ENRICHMENT = Table(
             "every category that the text has, the main one first; empty where unknown",
         ),
         _c("content_free", FLAG, "says nothing that could be acted on"),
+        _c(
+            "instructions_only",
+            FLAG,
+            "instructs a machine and says nothing else: counts for nothing",
+        ),
         BATCH,
     ),
 )

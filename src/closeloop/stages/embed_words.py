@@ -1,4 +1,4 @@
-"""Says what of a text is embedded: of a support ticket the customer's own words, else all of it."""
+"""Says what of a text is embedded: no instructions to machines, of a ticket the customer's own words."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import xxhash
 from closeloop.ports import StepContext, only_if_in
 from closeloop.tables import FEEDBACK
 from closeloop.text.customer_words import customer_words, looks_like_ticket
+from closeloop.text.instructions import without_instructions
 from closeloop.text.line_templates import LineTemplates
 
 TEMPLATES = "embed.templates"
@@ -27,8 +28,10 @@ def words_to_embed(context: StepContext, rows: pa.Table, *, learn: bool) -> pa.T
     they are less than the text, null otherwise. With `learn` the lines of the tickets are counted
     first, a source at a time, so that the forms among them are known.
     """
-    texts = rows.column("text")
-    hashes = pa.nulls(rows.num_rows, pa.string())
+    given = rows.column("text")
+    texts = without_instructions(given)
+    rows = rows.set_column(rows.schema.get_field_index("text"), "text", texts)
+    hashes = _hashes_of_less(given, texts)
     picked = _tickets(rows)
     if picked.any():
         mask = pa.array(picked)
@@ -42,6 +45,16 @@ def words_to_embed(context: StepContext, rows: pa.Table, *, learn: bool) -> pa.T
             context.count("tickets embedded by the customer's words", len(words))
     rows = rows.select(["feedback_id", "revision"])
     return rows.append_column("words", texts).append_column("words_hash", hashes)
+
+
+def _hashes_of_less(given: pa.ChunkedArray, texts: pa.ChunkedArray) -> pa.Array:
+    """Return the hash of each text of which something was left out, null for the others."""
+    hashes = pa.nulls(len(given), pa.string())
+    if texts is given:
+        return hashes
+    mask = pc.fill_null(pc.not_equal(given, texts), fill_value=False)
+    less = pa.array(map(_hash, texts.filter(mask).to_pylist()), pa.string())
+    return pc.replace_with_mask(hashes, mask.combine_chunks(), less)
 
 
 def _said(context: StepContext, tickets: pa.Table, *, learn: bool) -> list[str | None]:

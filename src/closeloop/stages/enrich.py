@@ -35,6 +35,7 @@ from closeloop.stages.enrich_urgency import UrgencyHead, fit_urgency
 from closeloop.stages.taxonomy_applied import note_first
 from closeloop.stages.vectors import matrix
 from closeloop.tables import EMBEDDING, ENRICHMENT, FEEDBACK, NAMED_CONFIDENCE
+from closeloop.text.instructions import without_instructions
 from closeloop.text.sentiment import conflicts, content_free
 from closeloop.text.urgency import urgency_of
 from closeloop.text.words import Words, words_of
@@ -47,6 +48,7 @@ CATEGORY = "enrich.category"
 COLUMNS = ("product", "event_time", "rating", *embed_words.COLUMNS)
 BATCH = 25_000
 
+Flags = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
 
@@ -77,7 +79,8 @@ def run(context: StepContext) -> None:
     if not rows.num_rows:
         return
     rows = rows.sort_by([("feedback_id", "ascending"), ("revision", "ascending")])
-    stars = Stars.from_bytes(context.state(STARS)).seen(_ratings(rows))
+    rows, instructions_only = _spoken(rows)
+    stars = Stars.from_bytes(context.state(STARS)).seen(_ratings(rows)[~instructions_only])
     head, urgent = _heads(context, stars)
     if stars.due:
         stars = Stars(stars.low, stars.high, fitted_at=stars.low + stars.high)
@@ -89,7 +92,7 @@ def run(context: StepContext) -> None:
     vectors = _files_in_order(vectors)
     reader = clause_reader(context, fresh=rows.num_rows)
     models = Models(head=head, urgent=urgent, category=category, reader=reader)
-    context.append(ENRICHMENT, _enriched(context, rows, vectors, models))
+    context.append(ENRICHMENT, _enriched(context, rows, instructions_only, vectors, models))
     context.count("enriched", rows.num_rows)
 
 
@@ -156,7 +159,13 @@ def _vectors_beside(
     return lambda start: (vector[start : start + BATCH], found[start : start + BATCH])
 
 
-def _enriched(context: StepContext, rows: pa.Table, vectors: pa.Table, models: Models) -> pa.Table:
+def _enriched(
+    context: StepContext,
+    rows: pa.Table,
+    instructions_only: Flags,
+    vectors: pa.Table,
+    models: Models,
+) -> pa.Table:
     beside = _vectors_beside(rows, vectors, dimensions=models.category.examples.shape[1])
     said = embed_words.words_to_embed(context, rows, learn=False).column("words")
     taxonomy = context.config.taxonomy
@@ -174,6 +183,7 @@ def _enriched(context: StepContext, rows: pa.Table, vectors: pa.Table, models: M
                 judge.submit(
                     _enriched_batch,
                     part,
+                    instructions_only[start : start + BATCH],
                     vector,
                     found,
                     clauses,
@@ -184,8 +194,20 @@ def _enriched(context: StepContext, rows: pa.Table, vectors: pa.Table, models: M
         return pa.concat_tables([part.result() for part in parts])
 
 
+def _spoken(rows: pa.Table) -> tuple[pa.Table, Flags]:
+    """Return the rows without what their texts tell a machine to do, and which say nothing else."""
+    given = rows.column("text")
+    texts = without_instructions(given)
+    if texts is given:
+        return rows, np.zeros(rows.num_rows, np.bool_)
+    nothing_else = pc.and_(pc.equal(texts, ""), pc.not_equal(given, ""))
+    rows = rows.set_column(rows.schema.get_field_index("text"), "text", texts)
+    return rows, np.asarray(nothing_else, np.bool_)
+
+
 def _enriched_batch(
     rows: pa.Table,
+    instructions_only: Flags,
     vectors: Vectors,
     found: npt.NDArray[np.bool_],
     clauses: ReadClauses,
@@ -226,6 +248,7 @@ def _enriched_batch(
                     clauses=clauses,
                 ),
                 "content_free": pa.array(free),
+                "instructions_only": pa.array(instructions_only),
             }
         )
     )
@@ -324,6 +347,8 @@ def _starred(
     rows = rows.append_column("text", texts.column("text").take(place))
     vectors = _vectors(context, where=where)
     vector, found = joined_vectors(rows, vectors)
+    rows, instructions_only = _spoken(rows)
+    found &= ~instructions_only
     rows = rows.filter(pa.array(found))
     sources = rows.column("source").combine_chunks()
     return rows.column("text"), sources, vector[found], _ratings(rows) <= 2

@@ -50,6 +50,7 @@ ENRICHMENT_COLUMNS = (
     "category_confidence",
     "categories",
     "content_free",
+    "instructions_only",
 )
 ASSIGNMENT_COLUMNS = ("theme_id", "theme_confidence", "formed_theme")
 
@@ -105,6 +106,8 @@ class Cell:
 @dataclass(frozen=True, slots=True)
 class ProductView:
     """One product's unique feedback (latest revision, no duplicates) in order of time.
+
+    What instructs a machine and says nothing else is no feedback, and not in it.
 
     `rows` holds the columns by name; `hours` are hours since 1970, none after the pass's own;
     `weight` is the trust, less for what a campaign or an insistent author repeats; `complaint`
@@ -206,6 +209,10 @@ def product_view(
     enrichment = context.rows(ENRICHMENT, columns=[*key, *ENRICHMENT_COLUMNS], where=where)
     assignment = context.rows(ASSIGNMENT, columns=[*key, *ASSIGNMENT_COLUMNS], where=where)
     rows = _beside(_beside(feedback, enrichment), assignment)
+    if pc.any(rows.column("instructions_only")).as_py():
+        rows = rows.filter(
+            pc.invert(pc.fill_null(rows.column("instructions_only"), fill_value=False))
+        )
     return _view(context, product, rows)
 
 

@@ -39,14 +39,14 @@ _OTHER = re.compile(
     r"\bignorier\w*\s+(?:\w+\s+){0,3}(?:anweisung|regel|anleitung|vorgabe|richtlinie)\w*|\b(?:vergiss|missachte)\s+(?:\w+\s+){0,3}(?:anweisung|regel|vorgabe)\w*|\bschwere(?:grad)?\s+(?:auf|=|:)|"
     r"\bignor(?:e[zr]?|ez|er)\s+(?:\w+\s+){0,3}(?:instruction|consigne|r[eè]gle)s?\b|\boublie[zr]?\s+(?:\w+\s+){0,3}(?:instruction|consigne|r[eè]gle)s?\b|"
     r"\bignor[ae]\w*\s+(?:\w+\s+){0,3}(?:instruc\w+|istruzion\w+|regl\w+|regol\w+|regr\w+)|\bolvid[ae]\w*\s+(?:\w+\s+){0,3}(?:instruc\w+|regl\w+)|\besque[çc]\w*\s+(?:\w+\s+){0,3}(?:instru\w+|regr\w+)|\bdimentic\w*\s+(?:\w+\s+){0,3}(?:istruzion\w+|regol\w+)|"
-    r"\bnegeer\s+(?:\w+\s+){0,3}(?:instructie|regel)\w*|\bzignoruj\s+(?:\w+\s+){0,3}(?:instrukcj|polece|zasad)\w*|\b(?:önceki|tüm)\s+(?:\w+\s+){0,2}talimat\w*|\babaikan\s+(?:\w+\s+){0,3}(?:instruksi|perintah|aturan)|"
+    r"\bnegeer\s+(?:\w+\s+){0,3}(?:instructie|regel)\w*|\bzignoruj\s+(?:\w+\s+){0,3}(?:instrukcj|polece|zasad)\w*|\btalimat\w*\s+(?:yok say|unut|görmezden gel|dikkate alma)|\babaikan\s+(?:\w+\s+){0,3}(?:instruksi|perintah|aturan)|"
     r"\b(?:sab|saare|sabhi|pichl[ei]|purane)\s+(?:\w+\s+){0,2}(?:nirdesh|instructions?|niyam|rules?)\w*\s+(?:\w+\s+){0,2}(?:bhool|bhul|ignore|andekha|chhod|chod)\w*|\b(?:nirdesh|niyam)\w*\s+(?:ko\s+)?(?:bhool|bhul|andekha|ignore)\w*|"
     r"\b(?:ticket|severity)\s+(?:\w+\s+){0,2}(?:band\s+kar|schlie|ferm|cierr|fech|chiud|tutup|kapat|sluit|zamkn)\w*|\b(?:schlie[ßs]+\w*|ferme[zr]?|cierr\w+|fech\w+|chiud\w+|sluit|zamknij|kapat\w*|tutup)\s+(?:\w+\s+){0,2}(?:ticket|tiket)\w*",
     re.IGNORECASE,
 )
 _SCRIPTS = re.compile(
     r"(?:निर्देश|आदेश|नियम)\S*\s*(?:\S+\s+){0,4}(?:अनदेखा|भूल|नज़रअंदाज़|नजरअंदाज|उपेक्षा|न मान)|(?:अनदेखा|नज़रअंदाज़|भूल)\S*\s*(?:\S+\s+){0,3}(?:निर्देश|नियम)|"
-    r"(?:忽略|无视|無視|忘记|忘掉|不要理会|跳过).{0,12}(?:指令|指示|规则|規則|提示|命令)|系统提示|(?:关闭|不要(?:创建|打开)).{0,6}工单|"
+    r"(?:忽略|无视|無視|忘记|忘掉|不要理会|跳过).{0,12}(?:指令|指示|规则|規則|提示|命令)|(?:你|您)的系统提示|(?:关闭|不要(?:创建|打开)).{0,6}工单|"
     r"(?:指示|命令|ルール|プロンプト|規則).{0,8}(?:無視|忘れ|従わ)|システムプロンプト|(?:지시|명령|규칙|프롬프트)\S*\s*(?:\S+\s+){0,3}(?:무시|잊)|"
     r"(?:игнорируй|игнорировать|забудь|проигнорируй|не выполняй)\S*\s+(?:\S+\s+){0,4}(?:инструкц|правил|указан|команд)\S*|закр(?:ой|ыть)\S*\s+(?:\S+\s+){0,2}тикет|системн\S+\s+промпт|"
     r"(?:تجاهل|انس|تجاوز)\S*\s+(?:\S+\s+){0,4}(?:التعليمات|الأوامر|القواعد|تعليمات|أوامر)|(?:نادیده|فراموش).{0,20}(?:دستور|قانون)|(?:دستور|قوانین)\S*.{0,20}(?:نادیده|فراموش)|"

@@ -60,6 +60,13 @@ def test_other_texts_say_nothing_of_it(columns: dict[str, Any]) -> None:
     assert raised(beside=80, **columns)["trust"] == pytest.approx(1.0)
 
 
+def test_what_only_instructs_a_machine_is_no_feedback_at_all() -> None:
+    orders = {"instructions_only": True, "category": "payment failure"}
+    told = ("count", "evidence", "share", "trust", "authors", "severity_score")
+    with_orders, without = raised(beside=80, **orders), raised(beside=0)
+    assert {k: with_orders.get(k) for k in told} == {k: without.get(k) for k in told}
+
+
 def test_without_stars_the_tone_tells() -> None:
     assert raised(beside=80, rating=None, sentiment=0.9)["trust"] < 0.5
 
