@@ -6,10 +6,10 @@
 DIR holds play_reviews.parquet (app, review_id, content, score, app_version, at) and
 play_releases_inferred.parquet (app, app_version, first_seen). Each app has a workspace of its own with
 the default configuration; four weeks train, the rest is replayed as `closeloop backtest` does. FOLDER
-keeps the vectors, the workspaces, and each app's would-be tickets with customers' masked words; an app that is there
-already is left out. The first command prints would-be tickets by app and month, and what was read of
-them (fixtures/would_be_tickets_read.csv); the second draws would-be tickets to be read, the same ones
-each time.
+keeps the vectors, the workspaces, and each app's signals with customers' masked words; an app that is
+there already is left out. The first command prints would-be tickets by app and month, and what was
+read (fixtures/would_be_tickets_read.csv); the second draws signals to be read, the same ones each
+time: would-be tickets first, then those that went to a person or the digest.
 """
 
 from __future__ import annotations
@@ -92,8 +92,7 @@ def _replay(app: str, reviews: pa.Table, releases: pa.Table, work: Path, every: 
     summary = run_backtest(workspace, plan, products=[], name="history")
     tested = Workspace(folder, progress=SilentProgress(), backtest="history")
     found = signals_of(tested, quotations=KEPT_TEXTS)
-    rows = [_told(row) for row in found if row["would_ticket"]]
-    told = {"app": app, "signals": len(found), "tickets": rows, **summary}
+    told = {"app": app, "signals": [_told(row) for row in found], **summary}
     result.write_text(json.dumps(told, default=str, indent=1), "utf-8")
     print(f"{app}: {summary['passes']} looks in {summary['seconds']:.0f} s", flush=True)
 
@@ -118,6 +117,8 @@ def _told(row: Row) -> Row:
     """Return what a reader needs of a signal, with its customers' longest masked words."""
     return {
         "signal_id": row["signal_id"],
+        "would_ticket": bool(row["would_ticket"]),
+        "action": row["action"],
         "raised": row["detected_at"].isoformat(),
         "kind": row["kind"],
         "what": what(row),
@@ -145,23 +146,25 @@ def _print_months(results: list[Row]) -> None:
     read = _readings()
     print(f"{'app':40} {'months':>6} {'signals':>7} {'would-be tickets':>16} {'a month':>8}")
     for result in results:
-        _print_line(result["app"], _months(result), result["signals"], len(result["tickets"]))
+        own = [s for s in result["signals"] if s["would_ticket"]]
+        _print_line(result["app"], _months(result), len(result["signals"]), len(own))
     months = sum(map(_months, results))
-    tickets = [(r["app"], t) for r in results for t in r["tickets"]]
-    _print_line("all", months, sum(r["signals"] for r in results), len(tickets))
+    signals = [(r["app"], s) for r in results for s in r["signals"]]
+    tickets = [(app, s) for app, s in signals if s["would_ticket"]]
+    _print_line("all", months, len(signals), len(tickets))
     by_month = Counter((app, t["raised"][:7]) for app, t in tickets)
     print(
         f"app-months with more than one: {sum(n > 1 for n in by_month.values())}, by app and month:"
     )
     for (app, month), number in sorted(by_month.items()):
         print(f"  {app} {month}: {number}")
-    known = {t["signal_id"] for _, t in tickets}
-    verdicts = Counter(r["verdict"] for key, r in read.items() if key in known)
-    print(
-        f"read of these: {sum(verdicts.values())} of {len(tickets)}; "
-        + ", ".join(f"{n} {v}" for v, n in verdicts.most_common())
-        + f"; read of earlier versions: {len(read) - sum(verdicts.values())}"
-    )
+    for name, chosen in (("would-be tickets", tickets), ("signals", signals)):
+        known = {s["signal_id"] for _, s in chosen}
+        verdicts = Counter(r["verdict"] for key, r in read.items() if key in known)
+        print(
+            f"read of the {name}: {verdicts.total()} of {len(chosen)}; "
+            + ", ".join(f"{n} {v}" for v, n in verdicts.most_common())
+        )
 
 
 def _print_line(app: str, months: float, signals: int, tickets: int) -> None:
@@ -176,14 +179,17 @@ def _readings() -> dict[str, Row]:
 
 
 def _print_sample(results: list[Row], number: int, *, texts: int) -> None:
-    """Print would-be tickets in an order drawn once, those that were read left out of the text."""
-    tickets = sorted(((r["app"], t) for r in results for t in r["tickets"]), key=_place)
-    drawn = random.Random(SEED).sample(tickets, min(number, len(tickets)))
-    for place, (app, ticket) in enumerate(drawn, 1):
+    """Print signals in an order drawn once, would-be tickets first."""
+    signals = sorted(((r["app"], s) for r in results for s in r["signals"]), key=_place)
+    drawn = random.Random(SEED).sample(signals, len(signals))
+    drawn.sort(key=lambda item: not item[1]["would_ticket"])
+    for place, (app, ticket) in enumerate(drawn[:number], 1):
         print(
             f"\n#{place} {app} {ticket['signal_id']} raised {ticket['raised'][:13]} {ticket['kind']} "
             f"{ticket['what']} [{ticket['category']}]: {ticket['count']} complaints, "
-            f"{ticket['expected']} expected, {ticket['severity']}, blamed: {ticket['blamed']}"
+            f"{ticket['expected']} expected, {ticket['severity']}, "
+            f"{'would be a ticket' if ticket['would_ticket'] else ticket['action']}, "
+            f"blamed: {ticket['blamed']}"
         )
         for rating, version, text in ticket["texts"][:texts]:
             stars = "-" if rating is None else f"{rating:.0f}"

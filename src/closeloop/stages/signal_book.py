@@ -68,21 +68,10 @@ class SignalBook:
         if self._began_before(kind, series_id, end):
             return
         held = self._known(kind, series_id, time_of(end))
-        before = held
-        if held is not None:
-            hours_since = (time_of(end) - held["window_end"]) / timedelta(hours=1)
-            found = fate(
-                hours_since_last=hours_since,
-                stands_apart=time_of(end - alarm.window_h) >= held["window_end"],
-                snooze_h=self._context.config.policy.snooze / timedelta(hours=1),
-                count=alarm.count,
-                evidence=alarm.evidence,
-                count_before=held["count"],
-                evidence_before=held["evidence"],
-            )
-            if found is Fate.PASSED_OVER:
-                return
-            before = held if found is Fate.CONTINUES else None
+        found = Fate.BEGINS if held is None else self._fate(held, alarm)
+        if found is Fate.PASSED_OVER:
+            return
+        before = held if found is Fate.CONTINUES else None
         start = hour_of(before["window_start"]) if before else end - alarm.window_h
         span = np.arange(start, end)
         inside = self._inside(rows, start, end)
@@ -109,6 +98,19 @@ class SignalBook:
                 "fdr_pass": alarm.fdr_pass,
             },
             inside,
+        )
+
+    def _fate(self, held: Row, alarm: Alarm) -> Fate:
+        """Return what becomes of an alarm of a series that was raised before."""
+        end = alarm.hour + 1
+        return fate(
+            hours_since_last=(time_of(end) - held["window_end"]) / timedelta(hours=1),
+            stands_apart=time_of(end - alarm.window_h) >= held["window_end"],
+            snooze_h=self._context.config.policy.snooze / timedelta(hours=1),
+            count=alarm.count,
+            evidence=alarm.evidence,
+            count_before=held["count"],
+            evidence_before=held["evidence"],
         )
 
     def take_release(self, raised: RaisedRelease) -> None:
