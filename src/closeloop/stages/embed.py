@@ -46,14 +46,19 @@ def _embedded(context: StepContext, rows: pa.Table, volume: Volume | None) -> pa
     texts = rows.column("words").combine_chunks().dictionary_encode()
     distinct = texts.dictionary.to_pylist()
     model = context.embedder.model_id
+    # What says nothing is not read: in a batch it would move the others' last digits.
+    said = np.array([text != "" for text in distinct], np.bool_)
+    asked = [text for text in distinct if text != ""]
+    vectors = np.zeros((len(distinct), context.embedder.dimensions), np.float32)
+    vectors[~said, 0] = 1.0
+    models = np.full(len(distinct), model, object)
     if volume is None:
-        vectors = context.embedder.embed(distinct)
-        models = np.full(len(distinct), model, object)
+        vectors[said] = context.embedder.embed(asked)
     else:
-        vectors, models = volume.embed(distinct)
-    read = int((models == model).sum())
+        vectors[said], models[said] = volume.embed(asked)
+    read = int((models[said] == model).sum())
     context.count("embedded texts", read)
-    context.count("embedded by the student", len(distinct) - read)
+    context.count("embedded by the student", len(asked) - read)
     places = np.asarray(texts.indices)
     return pa.table(
         {

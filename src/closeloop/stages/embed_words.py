@@ -18,6 +18,7 @@ from closeloop.text.line_templates import LineTemplates
 TEMPLATES = "embed.templates"
 TICKET = "ticket"
 """Feedback of this channel, and any text of a ticket's shape, may hold forms and quoted threads."""
+_KEYED = r"<([A-Z][A-Z0-9_]*):[0-9A-Fa-f]+>"
 COLUMNS = ("feedback_id", "revision", "text", "masker", "source", "channel")
 
 
@@ -29,7 +30,7 @@ def words_to_embed(context: StepContext, rows: pa.Table, *, learn: bool) -> pa.T
     first, a source at a time, so that the forms among them are known.
     """
     given = rows.column("text")
-    texts = without_instructions(given)
+    texts = spoken(given)
     rows = rows.set_column(rows.schema.get_field_index("text"), "text", texts)
     hashes = _hashes_of_less(given, texts)
     picked = _tickets(rows)
@@ -45,6 +46,23 @@ def words_to_embed(context: StepContext, rows: pa.Table, *, learn: bool) -> pa.T
             context.count("tickets embedded by the customer's words", len(words))
     rows = rows.select(["feedback_id", "revision"])
     return rows.append_column("words", texts).append_column("words_hash", hashes)
+
+
+def spoken(texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Return what masked texts say of a product: no instructions to machines, no keys of tokens.
+
+    A token's key (`<ORDER:1f…>`) joins rows and means nothing; it is another one in each workspace.
+    """
+    texts = without_instructions(texts)
+    keyed = pc.fill_null(pc.match_substring_regex(texts, _KEYED), fill_value=False)
+    if not pc.any(keyed).as_py():
+        return texts
+    plain = pc.replace_substring_regex(texts.filter(keyed), _KEYED, r"<\1>")
+    # Kernels take a mask in one piece.
+    mask = keyed.combine_chunks() if isinstance(keyed, pa.ChunkedArray) else keyed
+    if isinstance(plain, pa.ChunkedArray):
+        plain = plain.combine_chunks()
+    return pc.replace_with_mask(texts, mask, plain)
 
 
 def _hashes_of_less(given: pa.ChunkedArray, texts: pa.ChunkedArray) -> pa.Array:

@@ -35,7 +35,6 @@ from closeloop.stages.enrich_urgency import UrgencyHead, fit_urgency
 from closeloop.stages.taxonomy_applied import note_first
 from closeloop.stages.vectors import matrix
 from closeloop.tables import EMBEDDING, ENRICHMENT, FEEDBACK, NAMED_CONFIDENCE
-from closeloop.text.instructions import without_instructions
 from closeloop.text.sentiment import conflicts, content_free
 from closeloop.text.urgency import urgency_of
 from closeloop.text.words import Words, words_of
@@ -197,7 +196,7 @@ def _enriched(
 def _spoken(rows: pa.Table) -> tuple[pa.Table, Flags]:
     """Return the rows without what their texts tell a machine to do, and which say nothing else."""
     given = rows.column("text")
-    texts = without_instructions(given)
+    texts = embed_words.spoken(given)
     if texts is given:
         return rows, np.zeros(rows.num_rows, np.bool_)
     nothing_else = pc.and_(pc.equal(texts, ""), pc.not_equal(given, ""))

@@ -20,7 +20,6 @@ from closeloop.stages.enrich_category import CategoryModel
 from closeloop.stages.enrich_clauses import clause_reader, read_clauses
 from closeloop.stages.taxonomy_applied import record_applied
 from closeloop.tables import EMBEDDING, ENRICHMENT, FEEDBACK, SIGNAL, TAXONOMY
-from closeloop.text.instructions import without_instructions
 from closeloop.text.words import words_of
 
 NAME = "taxonomy"
@@ -229,7 +228,7 @@ def _refile(
         model,
         taxonomy,
         vector if found.any() else np.zeros((held.num_rows, model.examples.shape[1]), np.float32),
-        words_of(without_instructions(texts)),
+        words_of(embed_words.spoken(texts)),
         negative=np.asarray(held.column("sentiment"), np.float64),
         free=np.asarray(pc.fill_null(held.column("content_free"), fill_value=False)),
         found=found,

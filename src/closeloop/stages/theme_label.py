@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from closeloop.ports import StepContext, only_if_in
+from closeloop.stages.embed_words import spoken
 from closeloop.stages.theme_memory import Background, ThemeMemory
 from closeloop.stages.theme_rows import ThemeBook
 from closeloop.tables import FEEDBACK
-from closeloop.text.instructions import without_instructions
 from closeloop.text.sentiment import GENERIC
 from closeloop.text.words import Words, words_of
 
@@ -121,7 +121,7 @@ def name_themes(context: StepContext, books: Sequence[tuple[ThemeBook, ThemeMemo
 def _name(book: ThemeBook, memory: ThemeMemory, rows: pa.Table) -> None:
     names = list(book.unnamed)
     group_of = {i: number for number, name in enumerate(names) for i in book.unnamed[name]}
-    words = words_of(without_instructions(rows.column("text")))
+    words = words_of(spoken(rows.column("text")))
     groups = np.array([group_of[i] for i in rows.column("feedback_id").to_pylist()], np.int64)
     found = labels(
         words, groups, count=len(names), background=memory.background, product=book.product

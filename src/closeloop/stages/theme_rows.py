@@ -15,10 +15,10 @@ import pyarrow.compute as pc
 
 from closeloop.domain.taxonomy import UNKNOWN
 from closeloop.ports import STUDENT, StepContext, of_model, only_if_in
+from closeloop.stages.embed_words import spoken
 from closeloop.stages.theme_memory import Floats, Ints, ThemeMemory, Vectors, Waiting
 from closeloop.stages.vectors import matrix
 from closeloop.tables import ASSIGNMENT, EMBEDDING, FEEDBACK, THEME, TIME, Table
-from closeloop.text.instructions import without_instructions
 
 MODEL = "louvain+nearest-1"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -335,7 +335,7 @@ def _texts(rows: pa.Table, table: Vectors) -> Texts:
         revisions=np.asarray(rows.column("revision"), np.int64),
         times=np.asarray(rows.column("event_time").cast(pa.int64()), np.int64),
         vectors=table[np.asarray(rows.column("place"), np.int64)],
-        texts=without_instructions(rows.column("text").combine_chunks()),
+        texts=spoken(rows.column("text").combine_chunks()),
         by_student=np.asarray(rows.column("by_student")).astype(np.bool_),
     )
 
