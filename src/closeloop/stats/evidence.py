@@ -14,8 +14,8 @@ from scipy.special import betaln, gammaln, xlogy
 
 from closeloop.stats.baseline import Floats
 
-WINDOWS_H = (1, 2, 3, 6, 12, 24, 48, 72, 168, 336)
-GAPS_H = (1, 1, 1, 3, 6, 12, 24, 24, 96, 168)
+WINDOWS_H = (1, 3, 6, 12, 24, 48, 72, 120, 168, 336)
+GAPS_H = (1, 2, 3, 6, 12, 24, 24, 48, 48, 168)
 RISES = (1.5, 2.0, 3.0, 5.0, 10.0, 25.0)
 HOURS_A_MONTH = 720.0
 SURGE_PRIOR = 20.0
