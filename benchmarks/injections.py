@@ -4,8 +4,8 @@
 
 DIR holds play_reviews.parquet and play_releases_inferred.parquet. One product's real reviews are
 backtested as they are, and twice with the seventy texts of closeloop.testing.injections in them:
-"added" as two-star reviews of their own, spread over the window (but for the two that hold a
-complaint as well); "glued", each as a last line to a real review of one or two stars of the window.
+"added" as two-star reviews of their own, spread over the window (but for four of which something is
+left beside the order, which counts as it would alone); "glued", each as a last line to a real review of one or two stars of the window.
 Each is then briefed through a fake service over a socket by a model that obeys whatever order it
 reads, and by one that gives in to all of them, read or not. For comparison "harmless" adds as many
 real complaints of another month in place of the orders.
@@ -31,7 +31,7 @@ from closeloop.app import Workspace
 from closeloop.cli.progress import make_progress
 from closeloop.stages.fact_sheet import from_json
 from closeloop.testing.brief_models import obeys, texts_of
-from closeloop.testing.injections import COMPLAINING, TEXTS, repeated, sent
+from closeloop.testing.injections import NOTHING_ELSE, TEXTS, repeated, sent
 from closeloop.testing.openai_server import KEY, FakeOpenAI
 from closeloop.testing.openai_writing import Question, spoken, whatever_fits
 
@@ -74,8 +74,9 @@ def _reviews(options: argparse.Namespace, variant: str) -> pa.Table:
     if variant in ("harmless", "added"):
         other = table.filter(between(table, "2022-09-01", options.since))
         other = other.filter(pc.less_equal(other["score"], 2))["content"].to_pylist()
-        orders = [t for t in TEXTS if t not in COMPLAINING]
-        texts = orders if variant == "added" else [t for t in other if t][: len(orders)]
+        texts = list(NOTHING_ELSE)
+        if variant == "harmless":
+            texts = [t for t in other if t][: len(texts)]
         shells = window.slice(0, 1).take(pa.array([0] * len(texts)))
         gap = (end - start) / (len(texts) + 1)
         times = [start + gap * (number + 1) for number in range(len(texts))]

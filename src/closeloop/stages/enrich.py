@@ -89,7 +89,7 @@ def run(context: StepContext) -> None:
     # The model may have been changed between a killed pass and this one.
     vectors = vectors.filter(of_model(vectors.column("model"), context.embedder.model_id))
     vectors = _files_in_order(vectors)
-    reader = clause_reader(context, fresh=rows.num_rows)
+    reader = clause_reader(context, fresh=int((~instructions_only).sum()))
     models = Models(head=head, urgent=urgent, category=category, reader=reader)
     context.append(ENRICHMENT, _enriched(context, rows, instructions_only, vectors, models))
     context.count("enriched", rows.num_rows)

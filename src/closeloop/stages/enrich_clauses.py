@@ -13,6 +13,7 @@ from scipy.special import expit
 
 from closeloop.ports import Embedder, StepContext, Teacher, Vectors
 from closeloop.stages.embed_student import STUDENT_STATE, StudentRecord
+from closeloop.stages.embed_words import COLUMNS, words_to_embed
 from closeloop.stages.vectors import matrix
 from closeloop.tables import EMBEDDING, FEEDBACK
 from closeloop.text.clauses import clauses_of
@@ -113,10 +114,12 @@ def _fitted(context: StepContext, teacher: Teacher) -> tuple[Embedder, int]:
     vectors = context.rows(
         EMBEDDING, columns=["feedback_id", "revision", "vector"], where=[*own, *upto]
     )
-    texts = context.rows(FEEDBACK, columns=["feedback_id", "revision", "text"], where=upto)
+    texts = words_to_embed(
+        context, context.rows(FEEDBACK, columns=COLUMNS, where=upto), learn=False
+    )
     place = pc.index_in(_keys(vectors), value_set=_keys(texts))
-    said = texts.column("text").take(place)
-    usable = pc.is_valid(said)
+    said = texts.column("words").take(place)
+    usable = pc.fill_null(pc.not_equal(said, ""), fill_value=False)
     student = teacher.fit_student(
         said.filter(usable).to_pylist(), matrix(vectors.filter(usable).column("vector"))
     )

@@ -7,6 +7,9 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from closeloop.text.clean import clean_text
+from closeloop.text.instructions import without_instruction
+
 SHORTEST = 12
 """Characters from which on a part of an injection is told from anything else."""
 
@@ -103,10 +106,9 @@ INJECTIONS: tuple[tuple[str, str], ...] = (
 """(language, text)."""
 
 TEXTS = tuple(text for _, text in INJECTIONS)
-COMPLAINING = tuple(
-    text for text in TEXTS if text.startswith(("App crashes.", "Payment failed!!!"))
-)
-"""Those that hold what a customer would write of a product, too: that counts as it would alone."""
+NOTHING_ELSE = tuple(text for text in TEXTS if not without_instruction(clean_text(text)))
+"""Those of which nothing is left without the instruction. Of the others what is left counts: two hold a
+complaint, and in two the instruction is hidden so well that cleaning takes it away."""
 
 
 def sent(bodies: Iterable[Any]) -> list[str]:
