@@ -7,6 +7,7 @@ import pyarrow.compute as pc
 
 from closeloop.ports import StepContext, Vectors, only_if_in
 from closeloop.stages.embed_words import COLUMNS, words_to_embed
+from closeloop.stages.revision_keys import places_in
 from closeloop.stages.vectors import matrix, vector_column
 from closeloop.tables import EMBEDDING, FEEDBACK
 
@@ -48,7 +49,7 @@ def embed_anew(context: StepContext, keyed: pa.Table) -> tuple[pa.Table, Vectors
     feedback = context.rows(FEEDBACK, columns=COLUMNS, where=where)
     masked = pc.and_(pc.is_valid(feedback.column("masker")), pc.is_valid(feedback.column("text")))
     feedback = words_to_embed(context, feedback.filter(masked), learn=False)
-    place = pc.index_in(_keys(keyed), value_set=_keys(feedback))
+    place = places_in(keyed, feedback)
     keyed, place = keyed.filter(pc.is_valid(place)), pc.drop_null(place)
     embedder = context.embedder
     if not keyed.num_rows:
@@ -65,8 +66,3 @@ def embed_anew(context: StepContext, keyed: pa.Table) -> tuple[pa.Table, Vectors
     }
     context.merge(EMBEDDING, pa.table(stored))
     return keyed, vectors
-
-
-def _keys(rows: pa.Table) -> pa.Array:
-    revision = rows.column("revision").cast(pa.string())
-    return pc.binary_join_element_wise(rows.column("feedback_id"), revision, "/").combine_chunks()

@@ -32,6 +32,7 @@ from closeloop.stages.enrich_sentiment import (
     negative_probability,
 )
 from closeloop.stages.enrich_urgency import UrgencyHead, fit_urgency
+from closeloop.stages.revision_keys import places_in
 from closeloop.stages.taxonomy_applied import note_first
 from closeloop.stages.vectors import matrix
 from closeloop.tables import EMBEDDING, ENRICHMENT, FEEDBACK, NAMED_CONFIDENCE
@@ -118,12 +119,11 @@ def joined_vectors(rows: pa.Table, vectors: pa.Table) -> tuple[Vectors, npt.NDAr
     key = ["feedback_id", "revision"]
     if rows.num_rows == vectors.num_rows and rows.select(key).equals(vectors.select(key)):
         return table, np.ones(rows.num_rows, np.bool_)
-    wanted, given = _keys(rows), _keys(vectors)
-    place = pc.index_in(wanted, value_set=given)
+    place = places_in(rows, vectors)
     found = np.asarray(pc.is_valid(place))
     if found.all():
         return table[np.asarray(place)], found
-    result = np.zeros((len(wanted), table.shape[1]), np.float32)
+    result = np.zeros((rows.num_rows, table.shape[1]), np.float32)
     result[found] = table[np.asarray(pc.drop_null(place))]
     return result, found
 
@@ -342,7 +342,7 @@ def _starred(
     drawn = rows.column("feedback_id").combine_chunks()
     where = [("feedback_id", "<=", drawn[-1].as_py())] if len(drawn) else []
     texts = context.rows(FEEDBACK, columns=["feedback_id", "revision", "text"], where=where)
-    place = pc.index_in(_keys(rows), value_set=_keys(texts))
+    place = places_in(rows, texts)
     rows = rows.append_column("text", texts.column("text").take(place))
     vectors = _vectors(context, where=where)
     vector, found = joined_vectors(rows, vectors)
@@ -383,7 +383,7 @@ def category_model(
     where = [only_if_in("feedback_id", ids)]
     vectors = _vectors(context, where=where)
     texts = context.rows(FEEDBACK, columns=["feedback_id", "revision", "text"], where=where)
-    place = pc.index_in(_keys(vectors), value_set=_keys(texts))
+    place = places_in(vectors, texts)
     labelled = None
     if vectors.num_rows:
         named = vectors.column("feedback_id").to_pylist()
@@ -401,9 +401,3 @@ def category_model(
 
 def _ratings(rows: pa.Table) -> npt.NDArray[np.float64]:
     return np.asarray(pc.fill_null(rows.column("rating"), float("nan")), np.float64)
-
-
-def _keys(rows: pa.Table) -> pa.Array:
-    revision = rows.column("revision").cast(pa.string())
-    joined = pc.binary_join_element_wise(rows.column("feedback_id"), revision, "/")
-    return joined.combine_chunks()

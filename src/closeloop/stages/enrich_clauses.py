@@ -14,6 +14,7 @@ from scipy.special import expit
 from closeloop.ports import Embedder, StepContext, Teacher, Vectors
 from closeloop.stages.embed_student import STUDENT_STATE, StudentRecord
 from closeloop.stages.embed_words import COLUMNS, words_to_embed
+from closeloop.stages.revision_keys import places_in
 from closeloop.stages.vectors import matrix
 from closeloop.tables import EMBEDDING, FEEDBACK
 from closeloop.text.clauses import clauses_of
@@ -117,7 +118,7 @@ def _fitted(context: StepContext, teacher: Teacher) -> tuple[Embedder, int]:
     texts = words_to_embed(
         context, context.rows(FEEDBACK, columns=COLUMNS, where=upto), learn=False
     )
-    place = pc.index_in(_keys(vectors), value_set=_keys(texts))
+    place = places_in(vectors, texts)
     said = texts.column("words").take(place)
     usable = pc.fill_null(pc.not_equal(said, ""), fill_value=False)
     student = teacher.fit_student(
@@ -125,9 +126,3 @@ def _fitted(context: StepContext, teacher: Teacher) -> tuple[Embedder, int]:
     )
     context.count("students fitted", 1)
     return student, vectors.num_rows
-
-
-def _keys(rows: pa.Table) -> pa.Array:
-    revision = rows.column("revision").cast(pa.string())
-    joined = pc.binary_join_element_wise(rows.column("feedback_id"), revision, "/")
-    return joined.combine_chunks()

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from closeloop.ports import Condition, StepContext
+from closeloop.stages.revision_keys import places_in
 from closeloop.stages.voices import voices_of
 from closeloop.stats.artefacts import SUSPEND_DAYS, starts_of_collection
 from closeloop.stats.baseline import Floats, Ints
@@ -239,17 +240,11 @@ def coded(column: pa.ChunkedArray) -> Coded:
 
 def _beside(rows: pa.Table, other: pa.Table) -> pa.Table:
     """Put the columns of the other table's row of the same key beside each row (null: none)."""
-    place = pc.index_in(_keys(rows), value_set=_keys(other).combine_chunks())
+    place = places_in(rows, other)
     for name in other.column_names:
         if name not in ("feedback_id", "revision"):
             rows = rows.append_column(name, other.column(name).take(place))
     return rows
-
-
-def _keys(rows: pa.Table) -> pa.ChunkedArray:
-    return pc.binary_join_element_wise(
-        rows.column("feedback_id"), rows.column("revision").cast(pa.string()), "/"
-    )
 
 
 def _view(context: StepContext, product: str, rows: pa.Table) -> ProductView:

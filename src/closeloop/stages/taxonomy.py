@@ -18,6 +18,7 @@ from closeloop.stages import embed_words
 from closeloop.stages.enrich import CATEGORY, category_model, filed, joined_vectors
 from closeloop.stages.enrich_category import CategoryModel
 from closeloop.stages.enrich_clauses import clause_reader, read_clauses
+from closeloop.stages.revision_keys import places_in
 from closeloop.stages.taxonomy_applied import record_applied
 from closeloop.tables import EMBEDDING, ENRICHMENT, FEEDBACK, SIGNAL, TAXONOMY
 from closeloop.text.words import words_of
@@ -216,7 +217,7 @@ def _refile(
 ) -> _Refiled:
     held = context.rows(ENRICHMENT, where=where)
     feedback = context.rows(FEEDBACK, columns=embed_words.COLUMNS, where=where)
-    feedback = feedback.take(pc.index_in(_keys(held), value_set=_keys(feedback)))
+    feedback = feedback.take(places_in(held, feedback))
     vectors = context.rows(
         EMBEDDING, columns=["feedback_id", "revision", "model", "vector"], where=where
     )
@@ -319,9 +320,3 @@ def _signals(context: StepContext, left: set[tuple[str, str]]) -> tuple[SignalTo
                 )
             )
     return tuple(sorted(found, key=lambda s: (-s.leave, s.signal_id)))
-
-
-def _keys(rows: pa.Table) -> pa.Array:
-    revision = rows.column("revision").cast(pa.string())
-    joined = pc.binary_join_element_wise(rows.column("feedback_id"), revision, "/")
-    return joined.combine_chunks()

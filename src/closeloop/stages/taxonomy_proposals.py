@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from closeloop.domain.review import ReviewItem, ReviewKind, ReviewStatus
 from closeloop.domain.taxonomy import UNKNOWN
 from closeloop.ports import Condition, StepContext, Vectors, of_model, only_if_in
+from closeloop.stages.revision_keys import places_in
 from closeloop.stages.theme_label import labels
 from closeloop.stages.theme_memory import Background
 from closeloop.stages.vectors import matrix
@@ -168,7 +169,7 @@ def _window(context: StepContext) -> _Window | None:
     if rows.num_rows < MIN_BEFORE:
         return None
     facts = context.rows(FEEDBACK, columns=[*key, "author_key", "duplicate_of"], where=where)
-    place = pc.index_in(_keys(rows), value_set=_keys(facts))
+    place = places_in(rows, facts)
     for name in ("author_key", "duplicate_of"):
         rows = rows.append_column(name, facts.column(name).take(place))
     rows = rows.filter(pc.and_(pc.is_null(rows.column("duplicate_of")), pc.is_valid(place)))
@@ -248,7 +249,7 @@ def _vectors(context: StepContext, window: _Window, rows: Ints) -> tuple[Ints, V
     columns = ["feedback_id", "revision", "model", "vector"]
     vectors = context.rows(EMBEDDING, columns=columns, where=where)
     vectors = vectors.filter(of_model(vectors.column("model"), context.embedder.model_id))
-    place = pc.index_in(_keys(texts), value_set=_keys(vectors))
+    place = places_in(texts, vectors)
     known = np.asarray(pc.is_valid(place))
     return rows[known], matrix(vectors.column("vector"))[np.asarray(pc.drop_null(place), np.int64)]
 
@@ -410,9 +411,3 @@ def _ask(context: StepContext, proposal: Proposal) -> None:
 def _id_of(feedback_ids: Sequence[str]) -> str:
     key = "\x1f".join(sorted(feedback_ids))
     return hashlib.blake2b(f"category\x1f{key}".encode(), digest_size=16).hexdigest()
-
-
-def _keys(rows: pa.Table) -> pa.Array:
-    revision = rows.column("revision").cast(pa.string())
-    joined = pc.binary_join_element_wise(rows.column("feedback_id"), revision, "/")
-    return joined.combine_chunks()

@@ -11,10 +11,10 @@ import pyarrow.compute as pc
 
 from closeloop.ports import Condition, StepContext
 from closeloop.stages.embed_anew import embed_anew
+from closeloop.stages.revision_keys import are_in
 from closeloop.stages.theme_look import ACTOR, CONFIDENCE
 from closeloop.stages.theme_memory import Ints, ThemeMemory, Waiting
 from closeloop.stages.theme_recall import MEMORY
-from closeloop.stages.theme_rows import keys
 from closeloop.stats.themes import fit_frame, sums_of
 from closeloop.tables import ASSIGNMENT, STATE
 
@@ -120,11 +120,7 @@ def _waiting_rows(waiting: Waiting) -> pa.Table:
 
 def _moved(waiting: Waiting, keyed: pa.Table, centred: np.ndarray) -> Waiting:
     """Return the waiting texts that are still stored, with their new vectors."""
-    mine = pa.array(
-        [f"{i}/{r}" for i, r in zip(waiting.ids, waiting.revisions.tolist(), strict=True)],
-        pa.string(),
-    )
-    kept = np.asarray(pc.is_in(mine, value_set=keys(keyed)))
+    kept = np.asarray(are_in(_waiting_rows(waiting), keyed))
     left = waiting.take(kept)
     return Waiting(left.ids, left.revisions, left.times, centred)
 

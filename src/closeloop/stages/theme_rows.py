@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from closeloop.domain.taxonomy import UNKNOWN
 from closeloop.ports import STUDENT, StepContext, of_model, only_if_in
 from closeloop.stages.embed_words import spoken
+from closeloop.stages.revision_keys import are_in, places_in
 from closeloop.stages.theme_memory import Floats, Ints, ThemeMemory, Vectors, Waiting
 from closeloop.stages.vectors import matrix
 from closeloop.tables import ASSIGNMENT, EMBEDDING, FEEDBACK, THEME, TIME, Table
@@ -103,8 +104,8 @@ class Written:
         moved = pa.concat_tables([ASSIGNMENT.empty(), *self.moved])
         if moved.num_rows:
             # What this pass itself has added is replaced here: a merge into a large table is dear.
-            mine = pc.is_in(keys(moved), value_set=keys(added))
-            again = pc.is_in(keys(added), value_set=keys(moved))
+            mine = are_in(moved, added)
+            again = are_in(added, moved)
             added = pa.concat_tables([added.filter(pc.invert(again)), moved.filter(mine)])
             moved = moved.filter(pc.invert(mine))
         context.append(ASSIGNMENT, added)
@@ -279,7 +280,7 @@ def unassigned(context: StepContext, rows: pa.Table) -> pa.Table:
     held = context.rows(ASSIGNMENT, columns=["feedback_id", "revision"], where=where)
     if not held.num_rows:
         return rows
-    return rows.filter(pc.invert(pc.is_in(keys(rows), value_set=keys(held))))
+    return rows.filter(pc.invert(are_in(rows, held)))
 
 
 def gather(
@@ -293,13 +294,13 @@ def gather(
     if not rows.num_rows:
         return {}
     feedback = _with_missing(context, FEEDBACK, rows, feedback)
-    place = pc.index_in(keys(rows), value_set=keys(feedback))
+    place = places_in(rows, feedback)
     for name in ("text", "duplicate_of"):
         rows = rows.append_column(name, feedback.column(name).take(place))
     own = pc.and_(pc.is_null(rows.column("duplicate_of")), pc.is_valid(rows.column("text")))
     rows = _latest(rows.filter(own))
     vectors = _vectors_of(context, rows, vectors)
-    place = pc.index_in(keys(rows), value_set=keys(vectors))
+    place = places_in(rows, vectors)
     by_student = pc.match_substring(vectors.column("model"), STUDENT)
     rows = rows.append_column("by_student", by_student.take(place))
     rows = rows.append_column("place", place).filter(pc.is_valid(place))
@@ -320,7 +321,7 @@ def _vectors_of(context: StepContext, rows: pa.Table, vectors: pa.Table) -> pa.T
     """Return the vectors of rows in the configured model's space, those that lack read."""
     model_id = context.embedder.model_id
     # Most new texts are no complaints: their vectors are not carried along.
-    wanted = pc.is_in(keys(vectors), value_set=keys(rows))
+    wanted = are_in(vectors, rows)
     vectors = vectors.filter(pc.and_(wanted, of_model(vectors.column("model"), model_id)))
     held = vectors.num_rows
     vectors = _with_missing(context, EMBEDDING, rows, vectors)
@@ -348,15 +349,8 @@ def _latest(rows: pa.Table) -> pa.Table:
 
 
 def _with_missing(context: StepContext, table: Table, rows: pa.Table, held: pa.Table) -> pa.Table:
-    missing = rows.filter(pc.invert(pc.is_in(keys(rows), value_set=keys(held))))
+    missing = rows.filter(pc.invert(are_in(rows, held)))
     if not missing.num_rows:
         return held
     where = [only_if_in("feedback_id", missing.column("feedback_id").to_pylist())]
     return pa.concat_tables([held, context.rows(table, columns=held.column_names, where=where)])
-
-
-def keys(rows: pa.Table) -> pa.Array:
-    """Return one key a revision."""
-    revision = rows.column("revision").cast(pa.string())
-    joined = pc.binary_join_element_wise(rows.column("feedback_id"), revision, "/")
-    return joined.combine_chunks()
