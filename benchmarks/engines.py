@@ -99,12 +99,13 @@ def _parts(result: dict[str, Any]) -> tuple[float, float]:
 
 
 def _one(data: Path, jars: Path, size: int, master: str) -> dict[str, Any]:
-    from closeloop.app import Workspace, initialise
+    from closeloop.app import Workspace
     from closeloop.cli.memory import keep_memory_low
     from closeloop.connectors.intake.request import IntakeRequest
     from closeloop.connectors.intake.take_in import take_in
     from closeloop.stages import refine
     from closeloop.testing.progress import SilentProgress
+    from closeloop.workspace_folder import initialise
 
     keep_memory_low()
     seconds, core_seconds = dict.fromkeys(ROWS, 0.0), dict.fromkeys(ROWS, 0.0)

@@ -28,7 +28,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from closeloop.app import Workspace, initialise
+from closeloop.app import Workspace
 from closeloop.cli.backtest_run import run_backtest
 from closeloop.cli.backtest_signals import signals_of
 from closeloop.cli.signals import blamed, what
@@ -39,6 +39,7 @@ from closeloop.connectors.intake.take_in import take_in
 from closeloop.replay import ReplayPlan
 from closeloop.settings import duration
 from closeloop.testing.progress import SilentProgress
+from closeloop.workspace_folder import initialise
 
 Row = dict[str, Any]
 

@@ -66,8 +66,9 @@ def _seconds(result: dict[str, object], step: str) -> float:
 
 
 def _one(data: Path, size: int, warm_cache: Path | None) -> dict[str, object]:
-    from closeloop.app import Workspace, initialise
+    from closeloop.app import Workspace
     from closeloop.cli.progress import make_progress
+    from closeloop.workspace_folder import initialise
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -66,11 +66,12 @@ def _print(results: list[dict[str, Any]]) -> None:
 
 
 def _one(data: Path, size: int) -> dict[str, Any]:
-    from closeloop.app import Workspace, initialise
+    from closeloop.app import Workspace
     from closeloop.cli.memory import keep_memory_low
     from closeloop.cli.progress import make_progress
     from closeloop.stages import detect, embed, enrich, theme
     from closeloop.stages.embed_student import STUDENT_STATE, StudentRecord
+    from closeloop.workspace_folder import initialise
 
     keep_memory_low()
     fits, detection = _Stopwatch(), _Peak()

@@ -31,7 +31,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from closeloop.app import Workspace, initialise
+from closeloop.app import Workspace
 from closeloop.connectors.changes.change_rows import import_changes
 from closeloop.connectors.changes.exposure_rows import import_exposure
 from closeloop.connectors.changes.reading import ImportRequest
@@ -41,6 +41,7 @@ from closeloop.replay import ReplayPlan
 from closeloop.tables import BRONZE_FEEDBACK, CHANGE, EXPOSURE
 from closeloop.testing.progress import SilentProgress
 from closeloop.testing.simulator import SCENARIOS, Simulation, simulate, write_simulation
+from closeloop.workspace_folder import initialise
 from simulation_report import print_report
 from simulation_score import score
 from simulation_watch import Watch

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
-import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +13,16 @@ import pyarrow as pa
 from filelock import FileLock, Timeout
 
 from closeloop import settings as settings_module
-from closeloop.errors import LeaseHeldError, NotFoundError, SettingsError, UsageError
+from closeloop.errors import LeaseHeldError, UsageError
 from closeloop.ports import NO_HEAD, Clock, Condition, Engine, Head, Progress
-from closeloop.settings import MAIN_FILE, LoadedSettings
+from closeloop.settings import LoadedSettings
 from closeloop.tables import STATE, TABLES, Table
+from closeloop.workspace_folder import (
+    PRIVATE_FOLDER,
+    TokenKey,
+    backtest_folder,
+    ensure_key,
+)
 from closeloop.workspace_models import WorkspaceModels
 
 if TYPE_CHECKING:
@@ -34,8 +36,6 @@ if TYPE_CHECKING:
     from closeloop.store.database import Database
     from closeloop.store.model_calls import SqlCallLedger
 
-PRIVATE_FOLDER = ".closeloop"
-BACKTESTS_FOLDER = "backtests"
 SQLITE, ABSOLUTE = "sqlite:///", "sqlite:////"
 LOCAL_DATABASE = f"{SQLITE}closeloop.db"
 LOCK_WAIT_S = 60.0
@@ -48,45 +48,6 @@ class SystemClock:
     def now(self) -> datetime:
         """Return the time, with zone UTC."""
         return datetime.now(UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class TokenKey:
-    """The secret key for joinable tokens and author keys, with the id that may be shown."""
-
-    key_id: str
-    secret: bytes
-
-
-def initialise(folder: Path) -> list[Path]:
-    """Write the commented default files and the key into a folder; return what was written.
-
-    Files that are there already stay as they are.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name in settings_module.FILES:
-        path = folder / name
-        if not path.exists():
-            path.write_text(settings_module.default_text(name), encoding="utf-8")
-            written.append(path)
-    _ensure_key(folder)
-    ignore = folder / PRIVATE_FOLDER / ".gitignore"
-    if not ignore.exists():
-        ignore.write_text("*\n", encoding="utf-8")
-    return written
-
-
-def find_folder(start: Path) -> Path:
-    """Return the workspace that `start` lies in. Raises UsageError where there is none."""
-    start = start.resolve()
-    for folder in (start, *start.parents):
-        if (folder / MAIN_FILE).is_file():
-            return folder
-    raise UsageError(
-        f"no workspace here: {start} and the folders above it hold no {MAIN_FILE}",
-        hint="make one with 'closeloop init .', or name one with --workspace DIR",
-    )
 
 
 class Workspace:
@@ -108,7 +69,7 @@ class Workspace:
         self.clock: Clock = clock or SystemClock()
         self._loaded: LoadedSettings = settings_module.load(folder)
         self.backtest = backtest
-        self.data_folder = folder if backtest is None else self.backtest_folder(backtest)
+        self.data_folder = folder if backtest is None else backtest_folder(folder, backtest)
         self._lock = FileLock(str(folder / PRIVATE_FOLDER / "lock"), mode=0o600)
         self._runner: Runner | None = None
         self._engine: Engine | None = None
@@ -134,7 +95,7 @@ class Workspace:
     @property
     def token_key(self) -> TokenKey:
         """The workspace's secret key, made when first needed."""
-        return _ensure_key(self.folder)
+        return ensure_key(self.folder)
 
     @property
     def engine(self) -> Engine:
@@ -312,32 +273,6 @@ class Workspace:
         versions = {t.full_name: heads.get(t.full_name, NO_HEAD).version for t in TABLES}
         return self.engine.sql(sql, versions=versions, parameters=parameters)
 
-    def backtest_folder(self, name: str) -> Path:
-        """Return where a backtest keeps its tables. Raises NotFoundError where there is none."""
-        root = self.folder / BACKTESTS_FOLDER
-        if name == "latest":
-            found = sorted(
-                (f for f in root.glob("*/summary.json")), key=lambda f: f.stat().st_mtime_ns
-            )
-            if not found:
-                raise NotFoundError(
-                    "no backtest has been run here",
-                    hint="run one: closeloop backtest --from 2024-01-01 --to 2024-02-01",
-                )
-            return found[-1].parent
-        folder = root / name
-        if not (folder / "summary.json").is_file():
-            known = sorted(f.parent.name for f in root.glob("*/summary.json"))
-            raise NotFoundError(
-                f"no backtest {name!r}", hint=f"there are: {', '.join(known) or 'none'}"
-            )
-        return folder
-
-    def backtest_summary(self, name: str) -> dict[str, Any]:
-        """Return what was written of a backtest. Raises NotFoundError where there is none."""
-        path = self.backtest_folder(name) / "summary.json"
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-
     def labels(self) -> list[Label]:
         """Return what people have judged, oldest first."""
         with self.database.reading() as operations:
@@ -492,26 +427,3 @@ class Workspace:
     def _refuse_backtest(self, what: str) -> None:
         if self.backtest is not None:
             raise UsageError(f"{what}; a backtest can only be read", hint="leave --backtest out")
-
-
-def write_summary(folder: Path, summary: dict[str, Any]) -> None:
-    """Write what a backtest found, so that it can be named and listed later."""
-    (folder / "summary.json").write_text(json.dumps(summary, indent=2), encoding="utf-8")
-
-
-def _ensure_key(folder: Path) -> TokenKey:
-    path = folder / PRIVATE_FOLDER / "token.key"
-    if not path.exists():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        record = {"key_id": secrets.token_hex(4), "secret": secrets.token_hex(32)}
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(record, file)
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        return TokenKey(key_id=str(record["key_id"]), secret=bytes.fromhex(record["secret"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SettingsError(
-            f"{path}: the workspace's key can't be read ({type(error).__name__})",
-            hint="restore it from a backup: without it, tokens of new texts won't join old ones",
-        ) from error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from closeloop import settings as settings_module
-from closeloop.app import PRIVATE_FOLDER, Workspace
+from closeloop.app import Workspace
 from closeloop.connectors.intake.arrivals import (
     Arrival,
     ArrivalReport,
@@ -22,6 +22,7 @@ from closeloop.connectors.intake.streams import StreamReport, drain
 from closeloop.connectors.sources.kafka import KafkaPlace, KafkaReader
 from closeloop.errors import UsageError, redact
 from closeloop.settings import KafkaSettings, SourceSettings
+from closeloop.workspace_folder import PRIVATE_FOLDER
 
 if TYPE_CHECKING:
     from closeloop.step import StepRun

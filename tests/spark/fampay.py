@@ -17,10 +17,11 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from closeloop.app import Workspace, initialise
+from closeloop.app import Workspace
 from closeloop.engines.local import LocalEngine
 from closeloop.tables import ASSIGNMENT, ATTRIBUTION, DECISION, SERIES, SIGNAL, THEME, TIME
 from closeloop.testing.progress import SilentProgress
+from closeloop.workspace_folder import initialise
 from tests.spark.conftest import QUICK
 
 APP = "com.fampay.in"

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from closeloop.app import BACKTESTS_FOLDER, Workspace, write_summary
+from closeloop.app import Workspace
 from closeloop.errors import UsageError
+from closeloop.workspace_folder import BACKTESTS_FOLDER, write_summary
 
 if TYPE_CHECKING:
     from closeloop.domain.policy import Policy

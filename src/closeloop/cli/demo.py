@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from closeloop.app import Workspace, initialise
+from closeloop.app import Workspace
 from closeloop.errors import OutsideError, UsageError
 from closeloop.settings import MAIN_FILE
+from closeloop.workspace_folder import initialise
 
 if TYPE_CHECKING:
     from closeloop.connectors.intake.request import IntakeReport

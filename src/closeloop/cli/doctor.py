@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 import click
 
-from closeloop.app import PRIVATE_FOLDER, Workspace
+from closeloop.app import Workspace
 from closeloop.cli.output import print_json, safe
 from closeloop.cli.session import open_workspace
 from closeloop.cli.taxonomy import applied, waiting
@@ -16,6 +16,7 @@ from closeloop.cli.writer_check import WriterCheck, check_writer
 from closeloop.errors import CloseloopError
 from closeloop.models.wiring import served_at, without_cache
 from closeloop.text.pii import masker_version
+from closeloop.workspace_folder import PRIVATE_FOLDER
 
 LOW_DISK_BYTES = 2_000_000_000
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import click
 
-from closeloop.app import BACKTESTS_FOLDER, Workspace
+from closeloop.app import Workspace
 from closeloop.cli.output import print_json, print_table
 from closeloop.cli.person import by_option
 from closeloop.cli.session import open_workspace
@@ -21,6 +21,7 @@ from closeloop.settings import duration
 from closeloop.stages import erase as erasing
 from closeloop.stages.erase import Erasure
 from closeloop.tables import BRONZE_FEEDBACK, STATE, TABLES
+from closeloop.workspace_folder import BACKTESTS_FOLDER
 
 Find = Callable[[StepContext], tuple[str, ...]]
 NOTHING_FOUND = 1

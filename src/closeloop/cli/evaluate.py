@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from closeloop.app import Workspace, find_folder
+from closeloop.app import Workspace
 from closeloop.cli.evaluate_output import tell, write_picture, write_predictions
 from closeloop.cli.output import print_json
 from closeloop.cli.progress import make_progress
 from closeloop.cli.session import open_workspace
 from closeloop.errors import UsageError
+from closeloop.workspace_folder import find_folder
 
 if TYPE_CHECKING:
     from closeloop.evaluation.labelled import Labelled

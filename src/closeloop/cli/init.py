@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from closeloop.app import initialise
+from closeloop.workspace_folder import initialise
 
 
 @click.command()

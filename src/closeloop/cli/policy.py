@@ -23,6 +23,7 @@ from closeloop.errors import NotFoundError
 from closeloop.settings import load_policy
 from closeloop.stages.judged_rows import judged_states
 from closeloop.tables import JUDGED
+from closeloop.workspace_folder import backtest_folder, backtest_summary
 
 POLICY_FILE = "policy.yaml"
 
@@ -114,9 +115,9 @@ class _Past:
         """Read the states. Raises NotFoundError where there are none."""
         tested, summary = workspace, {}
         if name is not None:
-            folder = workspace.backtest_folder(name)
+            folder = backtest_folder(workspace.folder, name)
             name = folder.name
-            summary = workspace.backtest_summary(name)
+            summary = backtest_summary(workspace.folder, name)
             tested = Workspace(workspace.folder, progress=workspace.progress, backtest=name)
         rows = records(tested.committed(JUDGED))
         labels = tested.labels()

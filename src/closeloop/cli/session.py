@@ -8,10 +8,11 @@ from pathlib import Path
 import click
 
 from closeloop import tracing
-from closeloop.app import Workspace, find_folder
+from closeloop.app import Workspace
 from closeloop.cli.memory import keep_memory_low
 from closeloop.cli.progress import make_progress
 from closeloop.errors import UsageError
+from closeloop.workspace_folder import find_folder
 
 
 def open_workspace(ctx: click.Context, *, backtest: str | None = None) -> Workspace:

@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from closeloop.app import write_summary
 from closeloop.domain.model_answer import AnswerState, ModelAnswer
 from closeloop.domain.model_call import ModelCall
 from closeloop.errors import UsageError
@@ -18,6 +17,7 @@ from closeloop.stages import erase as erasing
 from closeloop.store.database import Database
 from closeloop.tables import BRONZE_FEEDBACK
 from closeloop.testing.language_model_contract import REQUEST
+from closeloop.workspace_folder import write_summary
 from tests.unit.cli.commands import MINE, OTHER, WORDS, command, shop, told
 
 
