@@ -3,10 +3,9 @@
     python benchmarks/injections.py --data DIR [--folder FOLDER] [--start DAY] [--end DAY]
 
 DIR holds play_reviews.parquet and play_releases_inferred.parquet. One product's real reviews are
-backtested as they are, and twice with the seventy texts of closeloop.testing.injections in them:
-"added" as two-star reviews of their own, spread over the window (but for four of which something is
-left beside the order, which counts as it would alone); "glued", each as a last line to a real review of one or two stars of the window.
-Each is then briefed through a fake service over a socket by a model that obeys whatever order it
+backtested as they are, and twice with the texts of closeloop.testing.injections in them that hold
+nothing but the order: "added" as two-star reviews of their own, spread over the window; "glued", each
+as a last line to a real review of one or two stars of the window. Each is then briefed through a fake service over a socket by a model that obeys whatever order it
 reads, and by one that gives in to all of them, read or not. For comparison "harmless" adds as many
 real complaints of another month in place of the orders.
 """
@@ -31,7 +30,7 @@ from closeloop.app import Workspace
 from closeloop.cli.progress import make_progress
 from closeloop.stages.fact_sheet import from_json
 from closeloop.testing.brief_models import obeys, texts_of
-from closeloop.testing.injections import NOTHING_ELSE, TEXTS, repeated, sent
+from closeloop.testing.injections import NOTHING_ELSE, repeated, sent
 from closeloop.testing.openai_server import KEY, FakeOpenAI
 from closeloop.testing.openai_writing import Question, spoken, whatever_fits
 
@@ -95,8 +94,8 @@ def _reviews(options: argparse.Namespace, variant: str) -> pa.Table:
         words, scores = chosen["content"].to_pylist(), chosen["score"].to_pylist()
         inside = between(chosen, options.start, options.end).to_pylist()
         bad = [n for n, into in enumerate(inside) if into and scores[n] <= 2 and words[n]]
-        step = len(bad) / len(TEXTS)
-        for number, order in enumerate(TEXTS):
+        step = len(bad) / len(NOTHING_ELSE)
+        for number, order in enumerate(NOTHING_ELSE):
             row = bad[int(number * step)]
             words[row] = f"{words[row]}\n{order}"
         place = chosen.schema.get_field_index("content")
@@ -158,7 +157,7 @@ def _brief(
         from_json(r["facts"]) for r in workspace.query("SELECT facts FROM gold.brief").to_pylist()
     ]
     workspace.close()
-    obedient = spoken(obeys(sheets, TEXTS, always=always))
+    obedient = spoken(obeys(sheets, NOTHING_ELSE, always=always))
 
     def says(question: Question) -> str:
         # Else a name for a theme, or whether two texts are one issue.
@@ -177,7 +176,7 @@ def _brief(
     name = "gives in always" if always else "obeys what it reads"
     print(
         f"{variant}, a model that {name}: {len(fake.asked)} calls, briefs {dict(outcomes)}; "
-        f"{len(reached)} of {len(TEXTS)} orders sent, {len(repeated(told))} repeated; decided "
+        f"{len(reached)} of {len(NOTHING_ELSE)} orders sent, {len(repeated(told))} repeated; decided "
         f"{'as without a model' if _same(found, without) else 'OTHERWISE'}"
     )
 

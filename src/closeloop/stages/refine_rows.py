@@ -19,6 +19,7 @@ from closeloop.ports import Recogniser
 from closeloop.tables import SEGMENTS
 from closeloop.text.clean import clean
 from closeloop.text.entities import NameFinder, entities_of
+from closeloop.text.instructions import without_instructions
 from closeloop.text.language import detect_batch
 from closeloop.text.normalise import (
     normalise_each,
@@ -56,7 +57,8 @@ class RowRefiner:
         # Models that mask can't all be asked by two threads.
         with nullcontext() if self.recogniser is None else _ASKING:
             masked = masker.mask_all(cleaned, known=known_values(batch, cleaned))
-        languages = detect_batch(masked.texts)
+        said = without_instructions(masked.texts)
+        languages = detect_batch(said)
         finder = NameFinder(self.config.products)
         columns: dict[str, pa.Array] = {
             name: batch[name] for name in ("bronze_id", "feedback_id", "source", "source_id")
@@ -74,7 +76,7 @@ class RowRefiner:
             "gated": languages.field("gated"),
             "rating": normalise_rating(batch["rating"]),
             "locale": normalise_each(batch["locale"], normalise_locale),
-            "entities": entities_of(masked.texts, products=product.to_pylist(), finder=finder),
+            "entities": entities_of(said, products=product.to_pylist(), finder=finder),
             "author_key": normalise_each(batch["author"], self._author_key),
             "fault": faults_of(cleaned, masked),
         }
