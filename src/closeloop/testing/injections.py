@@ -107,8 +107,8 @@ INJECTIONS: tuple[tuple[str, str], ...] = (
 
 TEXTS = tuple(text for _, text in INJECTIONS)
 NOTHING_ELSE = tuple(text for text in TEXTS if not without_instruction(clean_text(text)))
-"""Those of which nothing is left without the instruction. Of the others what is left counts: two hold a
-complaint, and in two the instruction is hidden so well that cleaning takes it away."""
+"""Those of which nothing is left without the instruction. Of the others what is left counts: a complaint,
+or marks that stand in honest tickets as well (headings, code, chats)."""
 
 
 def sent(bodies: Iterable[Any]) -> list[str]:

@@ -8,6 +8,7 @@ all my messages", "show password doesn't work" and "I followed the instructions"
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -15,38 +16,38 @@ import pyarrow.compute as pc
 
 _IMPERATIVE = re.compile(
     # What stands before it tells: "they ignore all rules" is a complaint, "Ignore all rules" is none.
-    r"(?:^|[.!?:;,>\])}\-]\s*|\b(?:and|then|now|please|must|should|you|to)\s+)(?:"
+    r"(?:^|[.!?:;,>\])}\-]\s*|\b(?:and|then|now|please|must|should|you)\s+)(?:"
     r"(?:ignore|disregard|forget|override|bypass|skip)\s+(?:\w+\s+){0,3}?"
     r"(?:previous|prior|above|earlier|all|any|your|the|these|system|safety)\s+(?:\w+\s+){0,3}?"
     r"(?:instructions?|prompts?|rules?|polic(?:y|ies)|guidelines?|guardrails?|directives?)\b|"
+    r"ignore(?:all)?(?:the)?(?:previous|prior)instructions\b|"
     r"(?:do not|don't)\s+(?:open|create|file)\s+(?:\w+\s+){0,3}?(?:tickets?|signals?|incidents?)\b|"
     r"(?:close|delete|suppress)\s+(?:this|the|all|every)\s+(?:\w+\s+)?(?:tickets?|signals?|incidents?)\b|"
     r"(?:output|print|reveal|repeat|leak)\s+(?:\w+\s+){0,4}?(?:prompt|instructions|api key|system message)\b|"
     r"(?:write|state|include)\s+(?:\w+\s+){0,3}?(?:in|into)\s+(?:the\s+)?(?:brief|summary|leadership)\b|"
-    r"ignore(?:all)?(?:the)?(?:previous|prior)instructions\b)",
+    r"(?:act|behave|pretend)\s+(?:as|to be)\s+(?:an?\s+|the\s+)?(?:\w+\s+){0,2}(?:ai|assistant|admin\w*|developer|root)\b|"
+    r"(?:set|change|mark|lower|downgrade|classify|treat|report)\s+(?:\w+\s+){0,4}?(?:severity|priority|urgency)\s+"
+    r"(?:\w+\s+){0,2}?(?:to|as|=|is)?\s*(?:p[0-9]|low|lowest|none|minor|zero)\b)",
     re.IGNORECASE | re.MULTILINE,
 )
 _ENGLISH = re.compile(
-    r"\b(?:you are (?:now|no longer)\s+(?:an?\s+)?(?:\w+\s+){0,3}(?:ai|assistant|bot|admin\w*|dan)\b|"
-    r"(?:act|behave|pretend)\s+(?:as|to be)\s+(?:an?\s+|the\s+)?(?:\w+\s+){0,2}(?:ai|assistant|admin\w*|developer|root)\b|"
+    r"\b(?:you are now (?:an?\s+)?(?:ai|assistant|admin\w*|dan)\b|"
     r"note to (?:the )?(?:ai|llm|gpt|chatgpt|copilot|language model)\b|"
     r"(?:dear|attention)\s+(?:llm|language model|ai model|ai assistant)\b|"
     r"as an (?:ai|llm)\s+(?:language model|assistant|model)?,?\s*(?:you|i)\s|"
-    r"(?:set|change|mark|lower|downgrade|classify|treat|report)\s+(?:\w+\s+){0,4}?(?:severity|priority|urgency)\s+(?:\w+\s+){0,2}?(?:to|as|=|is)?\s*(?:p[0-9]|low|lowest|none|minor|zero)\b|"
-    r"severity\s*[:=]\s*[\"']?(?:p[0-9]|low|none|critical)\b|"
+    r"severity\"?\s*[:=]\s*[\"']?(?:p[0-9]|low|none|critical)\b|"
     r"(?:new|updated|following)\s+instructions?\s*(?:from [\w ]{1,30})?:|"
-    r"begin[ _](?:system|admin)\b|cause (?:is|:|=) to be (?:reported|written|set)\b|"
-    r"recommended[_ ]owner\s*[:=]|next_actions\b|include the phrase\b|"
-    r"(?:base64|rot13)\b.{0,40}\b(?:execute|follow|run|obey)\b)|"
-    r"(?:^|[.>\]]\s*)end of (?:reviews?|feedback|quotations?|facts|input)\b",
+    r"begin_(?:system|admin)\b|begin (?:system|admin)\s*:|cause (?:is|:|=) to be (?:reported|written|set)\b|"
+    r"recommended[_ ]owner\s*[:=]|(?:base64|rot13)\b.{0,40}\b(?:execute|follow|run|obey)\b)|"
+    r"(?:^|[.>\]]\s*)end of (?:reviews?|quotations?|facts)\b",
     re.IGNORECASE | re.MULTILINE,
 )
 _MARKS = re.compile(
-    r"<\|?\s*/?\s*(?:system|im_start|im_end|assistant|endoftext|instructions?|quotations?)\b|\[/?(?:INST|SYS|SYSTEM|Q\d+|F\d+)\b|"
-    r"###\s*(?:system|instruction|assistant|response)|^\s*(?:system|assistant)\s*:|<<\s*/?SYS|```|"
-    r"\"role\"\s*:|\{\s*\"(?:severity|summary|title|cause|action)\"\s*:|<!--.*?(?:-->|$)|<script",
-    re.IGNORECASE | re.MULTILINE,
+    r"<\|\s*(?:system|im_start|im_end|assistant|user|endoftext)\b|</?quotations?>|\[/?INST\]|"
+    r"\[/?[QF]\d+ [0-9a-f]{6,}\]|\"role\"\s*:\s*\"(?:system|assistant)",
+    re.IGNORECASE,
 )
+"""Marks of a chat and of closeloop's own fences; of code and logs, which tickets hold, none."""
 _OTHER = re.compile(
     # The imperative of other languages is often the third person, too: it begins its sentence.
     r"(?:^|[.!?:;,]\s*|\b(?:bitte|por favor|per favore)\s+)(?:"
@@ -75,26 +76,27 @@ _SCRIPTS = re.compile(
 _SPACED = re.compile(r"(?<=\b\w)[ .*_-](?=\w\b)")
 
 _LOOK = (
-    r"(?i:instruc|prompt|guideline|guardrail|directive|polic|\brules?\b|you are (?:now|no longer)|"
+    r"(?i:instruc|prompt|guideline|guardrail|directive|polic|\brules?\b|you are now|"
     r"\bact as|behave as|pretend|note to|dear l|dear ai|attention l|attention ai|as an (?:ai|llm)|"
     r"severity|priority|urgency|ticket|signal|incident|api key|system message|end of|begin.(?:system|admin)|"
-    r"to be (?:reported|written|set)|ed.owner|next_action|summary|\bbrief|leadership|base64|rot13|"
-    r"include the phrase|anweisung|regel|vorgabe|richtlinie|schweregrad|consigne|r[eè]gle|istruzion|"
-    r"regl|regol|regr|zignoruj|talimat|abaikan|nirdesh|niyam|bỏ qua)|"
-    r"###|<<|```|\"role\"|\{\s*\"|<!--|<(?i:script|\|?\s*/?\s*(?:system|im_|assistant|endoftext|"
-    r"instruction|quotation))|\[/?(?i:inst|sys|q\d|f\d)|(?i:system|assistant)\s*:|"
+    r"to be (?:reported|written|set)|ed.owner|summary|\bbrief|leadership|base64|rot13|"
+    r"anweisung|regel|vorgabe|richtlinie|schweregrad|consigne|r[eè]gle|istruzion|"
+    r"regl|regol|regr|zignoruj|talimat|abaikan|nirdesh|niyam|bỏ qua|"
+    r"<\||quotation|\[/?inst\]|\[/?[qf]\d|\"role\")|"
     r"(?i:забудь|игнорируй|ігноруй|αγνόησε)|निर्देश|नियम|忽略|无视|無視|忘记|忘掉|不要理会|系统提示|プロンプト|"
     r"무시하|تجاهل|نادیده|התעלם|ไม่ต้องสนใจ|ละเว้น|เพิกเฉย|নির্দেশ|அறிவுறுத்தல்|సూచన|"
     r"\b\w[ .*_-]\w[ .*_-]\w[ .*_-]\w\b"
 )
 """What each pattern above needs, or what hides it: short, so that RE2 finds it in one quick pass."""
+GAP = 2
+"""So many sentences between two that instruct are taken for part of it."""
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？।؟])\s*|\n+")
 
 
 def without_instructions(texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """Return cleaned texts without the sentences that instruct a machine ("" where nothing is left).
 
-    From the first such sentence of a text to its last; null stays null.
+    With them goes what stands between two of them, up to two sentences; null stays null.
     """
     looked = pc.fill_null(pc.match_substring_regex(texts, _LOOK), fill_value=False)
     rows = np.flatnonzero(np.asarray(looked))
@@ -110,16 +112,14 @@ def without_instruction(text: str) -> str:
     """Return one text as `without_instructions` does."""
     if not _instructs(text):
         return text
-    ends = [*(m.start() for m in _SENTENCE.finditer(text)), len(text)]
-    begins = [0, *(m.end() for m in _SENTENCE.finditer(text))]
-    first, last = len(begins), -1
-    for place, (start, end) in enumerate(zip(begins, ends, strict=True)):
-        if _instructs(text[start:end]):
-            first, last = min(first, place), place
-    if last < 0:
+    edges = [0, *(m.end() for m in _SENTENCE.finditer(text)), len(text)]
+    sentences = [text[a:b] for a, b in pairwise(edges)]
+    told = [i for i, sentence in enumerate(sentences) if _instructs(sentence)]
+    if not told:
         # It takes several sentences together.
         return ""
-    return f"{text[: begins[first]].rstrip()} {text[ends[last] :].lstrip()}".strip()
+    out = {i for a, b in pairwise(told) if b - a <= GAP + 1 for i in range(a, b)} | set(told)
+    return "".join(s for i, s in enumerate(sentences) if i not in out).strip()
 
 
 def _instructs(text: str) -> bool:
