@@ -23,7 +23,6 @@ import shutil
 import sys
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
 from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
@@ -76,8 +75,10 @@ def main() -> None:
             if own:
                 work.append((name, own, options.every, options.cache))
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(options.jobs, mp_context=context, max_tasks_per_child=4) as pool:
-        for runs in pool.map(_run_group, work):
+    # A worker is replaced now and then, so that memory does not grow; the executor of
+    # concurrent.futures can hang when it does that.
+    with context.Pool(options.jobs, maxtasksperchild=4) as pool:
+        for runs in pool.imap_unordered(_run_group, work):
             with options.out.open("a", encoding="utf-8") as file:
                 file.writelines(json.dumps(run) + "\n" for run in runs)
             last = runs[-1]
