@@ -21,7 +21,7 @@ HOLD_BACK_DAYS = 3
 """The last days never enter the baseline: trouble that has just begun must not hide itself."""
 PROFILE_PRIOR = 50.0
 """Pseudo-complaints that pull an hour of the week to its hour of day times its day of week."""
-PHI_MIN, PHI_MAX = 0.02, 2.0
+PHI_MIN, PHI_MAX = 0.02, 4.0
 PHI_POOL_WEIGHT = 200.0
 PHI_START = 0.1
 CAP_SD = 2.5
@@ -160,11 +160,12 @@ def _folded(daily: Floats, exposure: Floats, *, lag: int) -> tuple[Floats, Float
         if folded >= 0:
             mean = a / b * exposure[folded]
             square_mean = mean * mean
-            capped = daily[folded]
+            capped = came = daily[folded]
             if recent.exposure >= 1.0:
                 spread = np.sqrt(mean + (phi_now + 1.0 / a) * square_mean)
                 capped = np.minimum(capped, mean + CAP_SD * spread + 1.0)
-            excess = excess * DECAY + (capped - mean) ** 2 - mean - square_mean / a
+            # Not trimmed: what bursts now and then will do so again.
+            excess = excess * DECAY + (came - mean) ** 2 - mean - square_mean / a
             square = square * DECAY + square_mean
             recent.fold(capped, float(exposure[folded]))
             old.fold(capped, float(exposure[folded]))
