@@ -16,6 +16,7 @@ from closeloop.settings import MAIN_FILE
 PRIVATE_FOLDER = ".closeloop"
 BACKTESTS_FOLDER = "backtests"
 LATEST = "latest"
+"""Names the newest backtest."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from closeloop.errors import NotFoundError
 from closeloop.settings import load_policy
 from closeloop.stages.judged_rows import judged_states
 from closeloop.tables import JUDGED
-from closeloop.workspace_folder import backtest_folder, backtest_summary
+from closeloop.workspace_folder import LATEST, backtest_folder, backtest_summary
 
 POLICY_FILE = "policy.yaml"
 
@@ -67,7 +67,7 @@ def check(ctx: click.Context, file: Path | None, as_json: bool) -> None:
 
 @policy.command("backtest")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--against", default="latest", show_default=True, metavar="NAME",
+@click.option("--against", default=LATEST, show_default=True, metavar="NAME",
               help="The backtest to compare with.")  # fmt: skip
 @click.option("--live", is_flag=True, help="Compare with what was really decided instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -12,7 +12,7 @@ from closeloop.app import Workspace
 from closeloop.cli.memory import keep_memory_low
 from closeloop.cli.progress import make_progress
 from closeloop.errors import UsageError
-from closeloop.workspace_folder import find_folder
+from closeloop.workspace_folder import LATEST, find_folder
 
 
 def open_workspace(ctx: click.Context, *, backtest: str | None = None) -> Workspace:
@@ -44,7 +44,7 @@ def backtest_option(command: click.decorators.FC) -> click.decorators.FC:
     return click.option(
         "--backtest",
         is_flag=False,
-        flag_value="latest",
+        flag_value=LATEST,
         default=None,
         metavar="[NAME]",
         help="Read a backtest's tables (the latest, or by name) instead of the live ones.",

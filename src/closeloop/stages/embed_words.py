@@ -30,22 +30,25 @@ def words_to_embed(context: StepContext, rows: pa.Table, *, learn: bool) -> pa.T
     first, a source at a time, so that the forms among them are known.
     """
     given = rows.column("text")
-    texts = spoken(given)
-    rows = rows.set_column(rows.schema.get_field_index("text"), "text", texts)
-    hashes = _hashes_of_less(given, texts)
+    place = rows.schema.get_field_index("text")
+    words = own_words(context, rows.set_column(place, "text", spoken(given)), learn=learn)
+    rows = rows.select(["feedback_id", "revision"]).append_column("words", words)
+    return rows.append_column("words_hash", _hashes_of_less(given, words))
+
+
+def own_words(context: StepContext, rows: pa.Table, *, learn: bool) -> pa.ChunkedArray:
+    """Return the customers' own words in rows (COLUMNS) whose texts are `spoken` already."""
+    texts = rows.column("text")
     picked = _tickets(rows)
-    if picked.any():
-        mask = pa.array(picked)
-        said = _said(context, rows.filter(mask), learn=learn)
-        less = np.fromiter((s is not None for s in said), np.bool_, len(said))
-        mask = pa.array(_at(picked, less))
-        words = [s for s in said if s is not None]
-        texts = pc.replace_with_mask(texts, mask, pa.array(words, pa.string()))
-        hashes = pc.replace_with_mask(hashes, mask, pa.array(map(_hash, words), pa.string()))
-        if learn:
-            context.count("tickets embedded by the customer's words", len(words))
-    rows = rows.select(["feedback_id", "revision"])
-    return rows.append_column("words", texts).append_column("words_hash", hashes)
+    if not picked.any():
+        return texts
+    said = _said(context, rows.filter(pa.array(picked)), learn=learn)
+    less = np.fromiter((s is not None for s in said), np.bool_, len(said))
+    words = [s for s in said if s is not None]
+    if learn:
+        context.count("tickets embedded by the customer's words", len(words))
+    mask = pa.array(_at(picked, less))
+    return pc.replace_with_mask(texts, mask, pa.array(words, pa.string()))
 
 
 def spoken(texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:

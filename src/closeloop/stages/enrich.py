@@ -166,7 +166,7 @@ def _enriched(
     models: Models,
 ) -> pa.Table:
     beside = _vectors_beside(rows, vectors, dimensions=models.category.examples.shape[1])
-    said = embed_words.words_to_embed(context, rows, learn=False).column("words")
+    said = embed_words.own_words(context, rows, learn=False)
     taxonomy = context.config.taxonomy
     # Both leave Python's lock most of the time: one batch is judged while the clauses of the next
     # are read. Models that can't be asked by two threads are asked by this one only.

@@ -210,10 +210,9 @@ def product_view(
     enrichment = context.rows(ENRICHMENT, columns=[*key, *ENRICHMENT_COLUMNS], where=where)
     assignment = context.rows(ASSIGNMENT, columns=[*key, *ASSIGNMENT_COLUMNS], where=where)
     rows = _beside(_beside(feedback, enrichment), assignment)
-    if pc.any(rows.column("instructions_only")).as_py():
-        rows = rows.filter(
-            pc.invert(pc.fill_null(rows.column("instructions_only"), fill_value=False))
-        )
+    no_feedback = _flags(rows.column("instructions_only"))
+    if no_feedback.any():
+        rows = rows.filter(pa.array(~no_feedback))
     return _view(context, product, rows)
 
 

@@ -223,13 +223,16 @@ def _refile(
     )
     vectors = vectors.filter(of_model(vectors.column("model"), model.model_id))
     texts = feedback.column("text")
-    said = embed_words.words_to_embed(context, feedback, learn=False).column("words")
+    spoken = embed_words.spoken(texts)
+    place = feedback.schema.get_field_index("text")
+    feedback = feedback.set_column(place, "text", spoken)
+    said = embed_words.own_words(context, feedback, learn=False)
     vector, found = joined_vectors(held, vectors)
     columns = filed(
         model,
         taxonomy,
         vector if found.any() else np.zeros((held.num_rows, model.examples.shape[1]), np.float32),
-        words_of(embed_words.spoken(texts)),
+        words_of(spoken),
         negative=np.asarray(held.column("sentiment"), np.float64),
         free=np.asarray(pc.fill_null(held.column("content_free"), fill_value=False)),
         found=found,
