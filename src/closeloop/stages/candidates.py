@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import numpy as np
-from scipy.special import bdtr
 
 from closeloop.domain.change import ChangeKind
 from closeloop.domain.signal import SignalKind
 from closeloop.ports import StepContext
+from closeloop.stages.comparison import Comparison, compare
 from closeloop.stages.exposed import (
     Adoption,
+    Reach,
     adoption_of,
     merged,
     name_of,
+    reaches,
     share_named,
     stages_of,
-    who_had,
 )
-from closeloop.stages.product_view import Bools, ProductView, hour_of, time_of
+from closeloop.stages.product_view import ProductView, hour_of, time_of
 from closeloop.stats.baseline import HOURS_A_WEEK, Floats, Ints, hour_of_week, week_profiles
 from closeloop.stats.change_point import (
     BLAME_AT,
@@ -36,7 +37,6 @@ from closeloop.stats.change_point import (
     posterior,
     ramps,
 )
-from closeloop.stats.odds import MIN_A_SIDE, Counts, OddsRatio, odds_against_share, odds_ratio
 from closeloop.stats.release_watch import LOW_STARS
 from closeloop.tables import CHANGE
 
@@ -50,8 +50,6 @@ RISK_INCIDENT_ELSEWHERE = 0.9
 """One that is surely behind the trouble of another product has done harm: few spare the next."""
 SUDDEN = frozenset({ChangeKind.INCIDENT, ChangeKind.FLAG, ChangeKind.CONFIG})
 """Kinds of change that hit all whom they reach at once."""
-MIN_SHARE = 0.01
-"""A share of users under this, or over its rest, is no side to compare with."""
 PRIOR_NONE_WATCHED = 0.5
 """For the version that the release watch singled out: chance is ruled out by its evidence, what is
 left is a cause outside that met all versions alike."""
@@ -66,17 +64,12 @@ ONE_CAUSE = 0.8
 LEADER_ALLOWS = 0.5
 """A change that is less likely than this behind the larger trouble is not blamed for a part of it:
 the parts are many, and in one of them chance looks like a cause."""
-FORERUN = timedelta(hours=48)
-"""Before a signal's window its trouble may have begun."""
-STRATUM_H = 12
-"""Feedback of half a day is compared with each other: a rollout moves on in that time only a little."""
 STILL_RAISED = 3.0
 AHEAD_H = 72
 """Trouble goes on while the next 72 hours have so many times the usual complaints."""
 CALM_H = 48
 """So much of the calm after the trouble is looked at: when it ended tells of its cause, too."""
-CHANCE = 0.05
-"""Fisher's one-sided p up to which the exposed complain more than chance explains."""
+MAX_NAMED = 3
 NONE = "none"
 NOWHERE: Mapping[str, float] = {}
 
@@ -84,48 +77,12 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """Exposed against unexposed feedback of the same time.
+class _Weighed:
+    """One way in which a change may be behind a signal: log of how well it fits, whom it reached."""
 
-    `own` of `complaints` come from the exposed side; `excess` are more than usual.
-    """
-
-    ratio: OddsRatio
-    own: int
-    complaints: int
-    excess: float
-
-    @property
-    def too_few(self) -> float:
-        """Probability of so few complaints from the exposed side, were it behind the excess.
-
-        Then at least half of the excess comes from there.
-        """
-        if self.complaints == 0:
-            return 1.0
-        share = 0.5 * self.excess / self.complaints
-        return float(bdtr(self.own, self.complaints, share))
-
-    @property
-    def allows_blame(self) -> bool:
-        """Whether the comparison lets the change be blamed.
-
-        Its users must complain more than chance explains; where all have it there is nobody to
-        compare with, and its time has to say it alone.
-        """
-        if self.ratio.enough:
-            return self.ratio.chance <= CHANCE
-        return self.ratio.unexposed <= MIN_A_SIDE
-
-    @property
-    def log_factor(self) -> float:
-        """Log of what the comparison says for the change, against it where negative.
-
-        With few reviews on a side it can't speak for a change, but it can clear one.
-        """
-        if self.ratio.enough:
-            return float(np.log(self.ratio.bayes_factor))
-        return float(np.log(max(self.too_few, 1e-12)))
+    fit: float
+    reach: Reach
+    comparison: Comparison | None
 
 
 def changes_of(context: StepContext, product: str) -> list[Row]:
@@ -169,32 +126,32 @@ def weigh(
         end = min(until, hour_of(signal["window_end"] + AFTERMATH))
     counts, expected = _timing(view, complaints, end)
     usual = float(expected.mean())
-    versions = {c["version"] for c in candidates if c["version"]}
+    known = [c for c in changes if hour_of(c["started_at"]) < end]
+    reached = [reaches(view, c, known) for c in candidates]
+    versions = {v for ways in reached for way in ways for v in way.versions}
     adoption = adoption_of(context, view.product, since=end - WINDOW_H - 24, versions=versions)
     logs = [none_likelihood(counts, expected, HOURLY_PHI)]
-    compared: list[Comparison | None] = [None]
-    for change in candidates:
-        comparison = _compare(
-            view,
-            signal,
-            change,
-            adoption,
-            complaints=complaints,
-            usual=usual,
-            until=until,
-        )
-        compared.append(comparison)
-        reached = _shapes(view, change, adoption, complaints=complaints, end=end)
-        logs.append(_likelihood(change, counts, expected, reached, end=end))
-        if comparison is not None:
-            logs[-1] += comparison.log_factor
+    best: list[_Weighed] = []
+    for ways in reached:
+        found = []
+        for way in ways:
+            comparison = compare(
+                view, signal, way, adoption, complaints=complaints, usual=usual, until=until
+            )
+            shapes = _shapes(view, way, adoption, complaints=complaints, end=end)
+            fit = _likelihood(way.change, counts, expected, shapes, end=end)
+            fit += 0.0 if comparison is None else comparison.log_factor
+            found.append(_Weighed(fit, way, comparison))
+        # Whether the versions after it have its fault as well is even odds.
+        logs.append(float(np.logaddexp.reduce([w.fit for w in found]) - np.log(len(found))))
+        best.append(max(found, key=lambda w: w.fit))
     shares = posterior(
         list(np.asarray(logs) + np.log(_priors(signal, candidates, leader, elsewhere)))
     )
-    rows = [_row(signal, None, shares[0], None)]
-    for change, comparison, share in zip(candidates, compared[1:], shares[1:], strict=True):
-        row = _row(signal, change, share, comparison)
-        if leader is not None and leader.get(change["change_id"], 1.0) < LEADER_ALLOWS:
+    rows = [_row(signal, None, shares[0])]
+    for weighed, share in zip(best, shares[1:], strict=True):
+        row = _row(signal, weighed, share)
+        if leader is not None and leader.get(row["change_id"], 1.0) < LEADER_ALLOWS:
             row["blamed"] = False
             row["reasons"].append("the larger trouble of the same days is not its doing")
         rows.append(row)
@@ -281,7 +238,7 @@ def _timing(view: ProductView, complaints: Ints, end: int) -> tuple[Floats, Floa
 
 
 def _likelihood(
-    change: Row, counts: Floats, expected: Floats, shapes: Floats, *, end: int
+    change: Mapping[str, Any], counts: Floats, expected: Floats, shapes: Floats, *, end: int
 ) -> float:
     """Return how well the hours fit a rise of one of the shapes, until the change has ended."""
     ended = change["ended_at"]
@@ -290,7 +247,7 @@ def _likelihood(
 
 
 def _shapes(
-    view: ProductView, change: Row, adoption: Adoption, *, complaints: Ints, end: int
+    view: ProductView, reach: Reach, adoption: Adoption, *, complaints: Ints, end: int
 ) -> Floats:
     """Return how a change may have reached its users in the hours before `end` [shapes, hours].
 
@@ -298,7 +255,8 @@ def _shapes(
     a version that is replaced after three days has no users any more, and no stage says so.
     """
     hours = np.arange(end - WINDOW_H, end)
-    shares = adoption.share(change["version"], hours)
+    change = reach.change
+    shares = adoption.share(reach.versions, hours)
     if shares is not None:
         return lagged(shares)
     shapes = ramps(
@@ -307,65 +265,8 @@ def _shapes(
         stages=stages_of(change),
         taus_h=SUDDEN_TAUS_H if change["kind"] in SUDDEN else TAUS_H,
     )
-    shares = share_named(view, change, complaints=complaints, hours=hours)
+    shares = share_named(view, reach, complaints=complaints, hours=hours)
     return shapes if shares is None else np.vstack([shapes, lagged(shares)])
-
-
-def _compare(
-    view: ProductView,
-    signal: Mapping[str, Any],
-    change: Row,
-    adoption: Adoption,
-    *,
-    complaints: Ints,
-    usual: float,
-    until: int,
-) -> Comparison | None:
-    """Compare exposed with unexposed feedback of the same time; None where nobody says which.
-
-    Where too little feedback comes from a side, complaints are compared with the users of the
-    version, if those are counted.
-
-    The time is the signal's and the two days before, since the change was there: weeks of calm
-    before would make a release guilty of whatever comes after it. `usual` complaints an hour are
-    expected.
-    """
-    told = who_had(view, change)
-    if told is None:
-        return None
-    named, exposed = told
-    since = max(hour_of(change["started_at"]), hour_of(signal["window_start"] - FORERUN))
-    inside = named & (view.hours >= since) & (view.hours <= until) & view.testable
-    if not inside.any():
-        return None
-    hit = np.zeros(len(view.hours), dtype=np.bool_)
-    hit[complaints] = True
-    own, all_hits = int((inside & exposed & hit).sum()), int((inside & hit).sum())
-    strata = _strata(view.hours[inside], exposed[inside], hit[inside])
-    a, n, c, m = (sum(column) for column in zip(*strata, strict=True))
-    whole = odds_ratio([(a, n, c, m)])
-    # A rollout grows while trouble does: what chance explains is asked within half days.
-    ratio = replace(whole, chance=odds_ratio(strata).chance)
-    if not ratio.enough and not (change["region"] or change["platform"]):
-        share = adoption.share(change["version"], np.arange(since, until + 1))
-        mean = 0.0 if share is None else float(share.mean())
-        if MIN_SHARE <= mean <= 1.0 - MIN_SHARE:
-            by_users = odds_against_share(own=own, complaints=all_hits, share=mean)
-            ratio = by_users if by_users.enough else ratio
-    excess = max(all_hits - usual * max(until - since, 1), 0.0)
-    return Comparison(ratio, own, all_hits, excess)
-
-
-def _strata(hours: Ints, exposed: Bools, hit: Bools) -> list[Counts]:
-    """Return the counts of feedback in blocks of hours: what is compared is of the same time."""
-    block = (hours - hours.min()) // STRATUM_H
-    size = int(block.max()) + 1
-
-    def counted(which: Bools) -> list[int]:
-        return [int(n) for n in np.bincount(block[which], minlength=size)]
-
-    columns = (exposed & hit, exposed, ~exposed & hit, ~exposed)
-    return [c for c in zip(*map(counted, columns), strict=True) if c[1] + c[3]]
 
 
 def _trouble_ends(
@@ -391,12 +292,9 @@ def _trouble_ends(
     return min(end, latest)
 
 
-def _row(
-    signal: Mapping[str, Any],
-    change: Row | None,
-    share: float,
-    comparison: Comparison | None,
-) -> Row:
+def _row(signal: Mapping[str, Any], weighed: _Weighed | None, share: float) -> Row:
+    change = None if weighed is None else weighed.reach.change
+    comparison = None if weighed is None else weighed.comparison
     ratio = None if comparison is None else comparison.ratio
     return {
         "signal_id": signal["signal_id"],
@@ -412,19 +310,22 @@ def _row(
         "blamed": change is not None
         and share >= BLAME_AT
         and (comparison is None or comparison.allows_blame),
-        "reasons": _reasons(signal, change, comparison),
+        "reasons": _reasons(signal, weighed),
     }
 
 
-def _reasons(
-    signal: Mapping[str, Any], change: Row | None, compared: Comparison | None
-) -> list[str]:
-    if change is None:
+def _reasons(signal: Mapping[str, Any], weighed: _Weighed | None) -> list[str]:
+    if weighed is None:
         return ["the cause is none of the changes that are known"]
-    hours = (signal["window_end"] - change["started_at"]) / timedelta(hours=1)
+    hours = (signal["window_end"] - weighed.reach.change["started_at"]) / timedelta(hours=1)
     said = [f"began {hours:.0f} h before the signal's last complaints"]
+    compared = weighed.comparison
     if compared is None:
         return [*said, "nobody says who was exposed: judged by its time alone"]
+    if weighed.reach.later:
+        named = ", ".join(weighed.reach.later[:MAX_NAMED])
+        more = len(weighed.reach.later) - MAX_NAMED
+        said.append(f"later versions count as having it: {named}{f' and {more} more' * (more > 0)}")
     ratio = compared.ratio
     if ratio.of_users is not None:
         sides = f"{ratio.exposed} of {compared.complaints} complaints come from it"

@@ -42,7 +42,64 @@ def stages_of(change: Mapping[str, Any]) -> Stages:
     return stages if any(share > 0 for _, share in stages) else WHOLE
 
 
-def who_had(view: ProductView, change: Mapping[str, Any]) -> tuple[Bools, Bools] | None:
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Whom a change reached: feedback of its version or state, of `later` versions as well if any.
+
+    `told` is (who says whether, who had it) [rows], None where it reached everyone; `start` is the
+    hour since 1970 from which on it did; `partial` says that it is for one region or platform only.
+    """
+
+    change: Mapping[str, Any]
+    later: tuple[str, ...]
+    told: tuple[Bools, Bools] | None
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """The versions that have the change."""
+        own = self.change["version"]
+        return (own, *self.later) if own else ()
+
+    @property
+    def start(self) -> int:
+        """The hour since 1970 in which the change began."""
+        return hour_of(self.change["started_at"])
+
+    @property
+    def partial(self) -> bool:
+        """Whether it reaches one region or platform only."""
+        return bool(self.change["region"] or self.change["platform"])
+
+
+def reaches(view: ProductView, change: Mapping[str, Any], changes: Sequence[Row]) -> list[Reach]:
+    """Return whom a change may have reached: its own version alone, and the later ones with it.
+
+    A fault is in all the versions that are built on the first that has it, until one mends it.
+    `changes` are the product's; versions that were out before the change are not later ones, nor
+    are those of another platform.
+    """
+    alone = Reach(change, (), _who_had(view, change, ()))
+    if change["kind"] != ChangeKind.RELEASE or not change["version"]:
+        return [alone]
+    releases = [
+        c
+        for c in changes
+        if c["kind"] == ChangeKind.RELEASE
+        and c["version"]
+        and (not c["platform"] or not change["platform"] or c["platform"] == change["platform"])
+    ]
+    start = change["started_at"]
+    before = {c["version"] for c in releases if c["started_at"] <= start}
+    later = {c["version"] for c in releases if c["started_at"] > start} - before
+    if not later - {change["version"]}:
+        return [alone]
+    after = tuple(sorted(later - {change["version"]}))
+    return [alone, Reach(change, after, _who_had(view, change, after))]
+
+
+def _who_had(
+    view: ProductView, change: Mapping[str, Any], later: Sequence[str]
+) -> tuple[Bools, Bools] | None:
     """Return (who says whether, who had it) [rows], None where a change reaches everyone.
 
     A version or flag that reaches one region or platform only is compared with other feedback of
@@ -54,7 +111,7 @@ def who_had(view: ProductView, change: Mapping[str, Any]) -> tuple[Bools, Bools]
         named, had = _flag_states(view, change["name"])
     elif change["version"]:
         version = view.coded("version")
-        named, had = version.codes >= 0, version.equal(change["version"])
+        named, had = version.codes >= 0, version.among((change["version"], *later))
     elif change["kind"] == ChangeKind.ARTICLE and scope is None:
         article = view.coded("sku")
         named, had = article.codes >= 0, article.equal(change["name"])
@@ -64,9 +121,7 @@ def who_had(view: ProductView, change: Mapping[str, Any]) -> tuple[Bools, Bools]
     return scope
 
 
-def share_named(
-    view: ProductView, change: Mapping[str, Any], *, complaints: Ints, hours: Ints
-) -> Floats | None:
+def share_named(view: ProductView, reach: Reach, *, complaints: Ints, hours: Ints) -> Floats | None:
     """Return the share of a product's other feedback that comes from a version or flag [hours].
 
     None where too little says so: at least 16 texts from it and 32 in all since it began.
@@ -74,13 +129,10 @@ def share_named(
     count by how near they are (a bell of six hours), beside one text of the mean share, so that an
     hour without feedback has a share as well; before the change's start it is 0.
     """
-    if change["kind"] != ChangeKind.FLAG and not change["version"]:
+    if reach.told is None or (reach.change["kind"] != ChangeKind.FLAG and not reach.versions):
         return None
-    told = who_had(view, change)
-    if told is None:
-        return None
-    named, had = told
-    start = hour_of(change["started_at"])
+    named, had = reach.told
+    start = reach.start
     other = named & view.testable & (view.hours >= start) & (view.hours <= hours[-1])
     other[complaints] = False
     mine = int((other & had).sum())
@@ -150,16 +202,19 @@ class Adoption:
 
     curves: Mapping[str, tuple[Ints, Floats]]
 
-    def share(self, version: str | None, hours: Ints) -> Floats | None:
-        """Return the share that had a version in each hour, None where it is not known there.
+    def share(self, versions: Sequence[str], hours: Ints) -> Floats | None:
+        """Return the share that had one of the versions in each hour, None where none is known.
 
         Straight lines between figures; a version had nobody before its first one.
         """
-        at, shares = self.curves.get(version or "", (np.zeros(0, np.int64), np.zeros(0)))
-        inside = (at >= hours[0]) & (at <= hours[-1])
-        if int(inside.sum()) < 2 or not shares[inside].any():
-            return None
-        return np.asarray(np.interp(hours, at, shares, left=0.0))
+        total: Floats | None = None
+        for version in versions:
+            at, shares = self.curves.get(version, (np.zeros(0, np.int64), np.zeros(0)))
+            inside = (at >= hours[0]) & (at <= hours[-1])
+            if int(inside.sum()) >= 2 and shares[inside].any():
+                own = np.interp(hours, at, shares, left=0.0)
+                total = own if total is None else total + own
+        return total
 
 
 def adoption_of(context: StepContext, product: str, *, since: int, versions: set[str]) -> Adoption:

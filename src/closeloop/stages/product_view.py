@@ -80,6 +80,11 @@ class Coded:
             return np.zeros(len(self.codes), dtype=np.bool_)
         return np.asarray(self.codes == self.names.index(name))
 
+    def among(self, names: Sequence[str]) -> Bools:
+        """Return which rows hold one of the names."""
+        wanted = [self.names.index(name) for name in names if name in self.names]
+        return np.isin(self.codes, wanted)
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from closeloop.stages import attribute, detect
-from closeloop.stages.exposed import share_named
+from closeloop.stages.exposed import reaches, share_named
 from closeloop.stages.product_view import hour_of, product_view
 from closeloop.tables import ATTRIBUTION, EXPOSURE, SIGNAL, SUSPECT
 from closeloop.testing.context import InMemoryContext
@@ -92,6 +92,51 @@ def test_a_version_that_few_complaints_come_from_is_cleared():
     assert "0 of" in found["reasons"][-1]
 
 
+def test_a_fault_that_later_versions_have_as_well_stays_with_the_first():
+    """2.1 was to mend what 2.0 broke and did not: its users are no side that had no change."""
+    context, history = calm_context(release("2.0", NOW), release("2.1", NOW + 48 * HOUR))
+    for i in range(240):
+        at = NOW + i * HOUR / 2
+        newest = "2.0" if i < 96 else "2.1"
+        hit = i > 4 and i % 3
+        history.add(at, "payment failure" if hit else "praise", version=newest)
+        history.add(at, "praise", version="1.0" if i % 2 else newest)
+    context.next_pass(now=NOW + 120 * HOUR)
+    found = weights(context, run(context, history)["payment failure"])
+    assert found["2.0"]["blamed"]
+    assert "later versions count as having it: 2.1" in found["2.0"]["reasons"]
+    assert not found["2.1"]["blamed"]
+
+
+def test_the_version_that_brings_the_fault_is_blamed_not_the_one_before():
+    context, history = calm_context(release("2.0", NOW - 48 * HOUR), release("2.1", NOW))
+    for i in range(96):
+        at = NOW + i * HOUR / 2
+        history.add(at, "payment failure" if i > 4 and i % 3 else "praise", version="2.1")
+        history.add(at, "praise", version="1.0" if i % 2 else "2.0")
+    context.next_pass(now=NOW + 48 * HOUR)
+    found = weights(context, run(context, history)["payment failure"])
+    assert found["2.1"]["blamed"]
+    assert found["2.0"]["posterior"] < 0.05
+
+
+def test_versions_of_another_platform_or_from_before_are_no_later_ones():
+    context, history = calm_context(release("2.0", NOW))
+    history.write(context)
+    view = product_view(context.as_step("reader"), PRODUCT)
+    out = [
+        ("1.9", NOW - HOUR, None),
+        ("2.0", NOW, "ios"),
+        ("2.1", NOW + HOUR, "android"),
+        ("2.2", NOW + HOUR, "ios"),
+        ("1.9", NOW + HOUR, "ios"),
+    ]
+    changes = [release(version, at, region=None, platform=on) for version, at, on in out]
+    alone, with_later = reaches(view, changes[1], changes)
+    assert alone.versions == ("2.0",)
+    assert with_later.versions == ("2.0", "2.2")
+
+
 def test_the_share_of_a_version_is_read_off_other_feedback_until_it_is_replaced():
     context, history = calm_context(release("2.0", NOW))
     for i in range(96):
@@ -105,16 +150,19 @@ def test_the_share_of_a_version_is_read_off_other_feedback_until_it_is_replaced(
     complaints = view.members("category", "payment failure")
     anywhere = {"region": None, "platform": None}
     two = change("release", "2.0", NOW, version="2.0", **anywhere)
-    shares = share_named(view, two, complaints=complaints, hours=hours)
+    (two_alone,) = reaches(view, two, [two])
+    shares = share_named(view, two_alone, complaints=complaints, hours=hours)
     assert shares is not None
     assert not shares[:24].any()
     assert shares[24:30].max() < 0.3
     assert shares[24 + 24 : 24 + 48].min() > 0.7
     assert shares[24 + 80 :].max() < 0.1
     rare = change("release", "9.9", NOW, version="9.9", **anywhere)
-    assert share_named(view, rare, complaints=complaints, hours=hours) is None
+    (rare_alone,) = reaches(view, rare, [rare, two])
+    assert share_named(view, rare_alone, complaints=complaints, hours=hours) is None
     setting = change("config", "timeout", NOW, **anywhere)
-    assert share_named(view, setting, complaints=complaints, hours=hours) is None
+    (everyone,) = reaches(view, setting, [setting, two])
+    assert share_named(view, everyone, complaints=complaints, hours=hours) is None
 
 
 def test_a_change_nobody_could_know_of_is_no_candidate():
