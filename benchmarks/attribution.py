@@ -47,7 +47,8 @@ Rows = list[dict[str, Any]]
 class World:
     """What is behind the trouble, and what else happened.
 
-    `cause`: "release" (the newest), "previous" (the one before), "flag", "region" (a setting of one
+    `cause`: "release" (the newest), "previous" (the one before, which the newest mends), "carried" (the
+    one before, and the newest has the fault as well), "flag", "region" (a setting of one
     region) or "outside" (all alike). `named` is the share of feedback that says version, region and
     flags; `after_h` are the hours from the newest release to the trouble (None: any time).
     """
@@ -70,6 +71,7 @@ class World:
         held = {
             "release": {_version(newest)},
             "previous": {_version(newest - 1)},
+            "carried": {_version(newest - 1)},
             "flag": {FLAG},
             "region": {"gateway"},
             "outside": {INCIDENT} if self.incident_known else set(),
@@ -109,6 +111,9 @@ WORLDS = (
     ),
     World("pair-later", "two releases a day apart, the later is", "release", pair_h=24),
     World("pair-earlier", "two releases a day apart, the earlier is", "previous", pair_h=24),
+    World(
+        "carried", "two days apart, the earlier is, and the later has it too", "carried", pair_h=48
+    ),
     World("flag", "a flag that half of the customers have is", "flag", flag=True),
     World("region", "a setting of one region is", "region"),
 )
@@ -184,7 +189,7 @@ def _run(seed: int, world: World) -> str:
 def _began(rng: np.random.Generator, releases: Ints, world: World) -> int:
     if world.cause == "release":
         return int(releases[-1])
-    if world.cause == "previous":
+    if world.cause in ("previous", "carried"):
         return int(releases[-2])
     if world.after_h is not None:
         return int(releases[-1] + rng.integers(*world.after_h))
@@ -201,14 +206,12 @@ def _feedback(
     flag = (rng.random(len(hours)) < 0.5) & (hours >= flag_at)
     reached = {
         "release": version == len(releases) - 1,
-        "previous": version >= len(releases) - 2,
+        "previous": version == len(releases) - 2,
+        "carried": version >= len(releases) - 2,
         "flag": flag,
         "region": region == 2,
         "outside": np.ones(len(hours), dtype=bool),
     }[world.cause]
-    if world.cause == "previous":
-        # The later release mends it.
-        reached = version == len(releases) - 2
     hit = (hours >= began) & reached
     share = np.where(hit, COMPLAINT_SHARE * RISE, COMPLAINT_SHARE)
     drawn, named = rng.random(len(hours)), rng.random(len(hours)) < world.named
