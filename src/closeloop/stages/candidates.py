@@ -186,7 +186,7 @@ def _priors(
 ) -> Floats:
     """Return the prior of "none", then of each candidate.
 
-    Each change brings its own risk: .2 against .8, whether it comes alone or with others; an
+    Each change brings its own risk: .3 against .7, whether it comes alone or with others; an
     incident, even odds, and up to .9 the surer it is behind another product's trouble. Troubles of the same days have one cause in four cases of five: that of the
     larger one, as far as it is known.
     """

@@ -22,7 +22,7 @@ FORERUN = timedelta(hours=48)
 STRATUM_H = 12
 """Feedback of half a day is compared with each other: a rollout moves on in that time only a little."""
 CHANCE = 0.05
-"""Fisher's one-sided p up to which the exposed complain more than chance explains."""
+"""Fisher's one-sided mid-p up to which the exposed complain more than chance explains."""
 
 
 @dataclass(frozen=True, slots=True)

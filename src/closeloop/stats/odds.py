@@ -28,8 +28,9 @@ class OddsRatio:
     """Odds of a complaint on the exposed side over the other, with its 95% interval.
 
     `bayes_factor` weighs a real effect (log odds about ln 3, sd .7) against none (0, sd .2);
-    `chance` is the probability of so many complaints or more from the exposed side by chance
-    (Fisher's exact test, one-sided). `of_users` is the share of users that had it, where complaints
+    `chance` is the probability of so many complaints or more from the exposed side by chance, those
+    that are as many counted half (Fisher's exact test, one-sided, as mid-p: the exact test errs far
+    less often than it says where counts are small; Lancaster 1961, Agresti 2013 §3.5.6). `of_users` is the share of users that had it, where complaints
     are compared with that in place of other feedback (`exposed` and `unexposed` are complaints).
     """
 
@@ -81,7 +82,7 @@ def odds_ratio(strata: Sequence[Counts]) -> OddsRatio:
         low=exp(effect - 1.96 * error),
         high=exp(effect + 1.96 * error),
         bayes_factor=_bayes_factor(np.exp(logs - logs.max())),
-        chance=float(min(1.0, by_chance[own:].sum())),
+        chance=float(min(1.0, by_chance[own:].sum() - 0.5 * by_chance[own])),
         exposed=sum(s[1] for s in strata),
         unexposed=sum(s[3] for s in strata),
     )
@@ -123,11 +124,17 @@ def odds_against_share(*, own: int, complaints: int, share: float) -> OddsRatio:
         low=low / max(1.0 - low, 1e-12) * odds,
         high=high / max(1.0 - high, 1e-12) * odds,
         bayes_factor=_bayes_factor(likelihood),
-        chance=float(bdtrc(own - 1, complaints, share)) if own else 1.0,
+        chance=_mid_p(own, complaints, share),
         exposed=own,
         unexposed=rest,
         of_users=share,
     )
+
+
+def _mid_p(own: int, complaints: int, share: float) -> float:
+    more = float(bdtrc(own, complaints, share))
+    as_many_or_more = float(bdtrc(own - 1, complaints, share)) if own else 1.0
+    return 0.5 * (more + as_many_or_more)
 
 
 def _log_odds() -> Floats:

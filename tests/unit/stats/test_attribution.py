@@ -67,10 +67,14 @@ def test_users_who_complain_less_clear_a_change():
 
 
 @pytest.mark.parametrize("own", [13, 9, 0])
-def test_chance_is_fishers(own):
+def test_chance_is_fishers_mid_p(own):
+    def exact(count: int) -> float:
+        table = [[count, 37 - count], [13 - count, 4 + count]]
+        return float(fisher_exact(table, alternative="greater").pvalue)
+
     ratio = odds_ratio([(own, 37, 13 - own, 17)])
-    exact = fisher_exact([[own, 37 - own], [13 - own, 4 + own]], alternative="greater").pvalue
-    assert ratio.chance == pytest.approx(exact)
+    more = exact(own + 1) if own < 13 else 0.0
+    assert ratio.chance == pytest.approx((exact(own) + more) / 2)
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
