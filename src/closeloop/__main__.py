@@ -1,5 +1,5 @@
 """Runs the command line: python -m closeloop."""
 
-from closeloop.cli.main import main
+from closeloop.cli.main import program
 
-main()
+program()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import os
 import sys
@@ -111,6 +112,38 @@ def cli(ctx: click.Context, workspace: str | None, quiet: bool) -> None:
     ctx.obj = {"workspace": workspace, "quiet": quiet}
 
 
+def program() -> None:
+    """Run the command line and end the process with its exit code, without taking Python apart.
+
+    Threads of Arrow's may still be letting go of what they read when the interpreter is taken
+    apart under them, and abort the process with all work done: "terminate called without an active
+    exception", exit code 134 (apache/arrow#34314, #36980). A task on Databricks is a guest in a
+    process that goes on, and must not end it.
+    """
+    if "DATABRICKS_RUNTIME_VERSION" in os.environ:
+        main()
+        return
+    code = 0
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    atexit._run_exitfuncs()  # what libraries do at the end: databases closed, own files removed
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        pass  # as in main: the reader has gone
+    except OSError as error:
+        code = code or _failed(error)
+    os._exit(code)
+
+
+def _failed(error: OSError) -> int:
+    where = f": {error.filename}" if error.filename else ""
+    click.echo(f"closeloop: {error.strerror or error}{where}", err=True)
+    return 3
+
+
 def main() -> None:
     """Run the command line; never ends in a traceback unless CLOSELOOP_DEBUG is set."""
     try:
@@ -134,3 +167,8 @@ def main() -> None:
         # The reader has gone (a pager, head): that is no fault.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        # A full disk, a file that may not be written: what a command expects it says itself.
+        if os.environ.get("CLOSELOOP_DEBUG"):
+            raise
+        sys.exit(_failed(error))
