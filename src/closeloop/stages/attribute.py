@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pyarrow.compute as pc
 
 from closeloop.domain.change import ChangeKind
 from closeloop.ports import StepContext, only_if_in
-from closeloop.stages.candidates import BASE_DAYS, changes_of, weigh
-from closeloop.stages.product_view import product_view
+from closeloop.stages.candidates import Leader, changes_of, weigh
+from closeloop.stages.product_view import ProductView, hour_of, product_view
 from closeloop.stages.severity_facts import USUAL_DAYS, judged
 from closeloop.stages.signal_life import (
     TOGETHER,
@@ -24,6 +25,7 @@ from closeloop.stages.signal_life import (
     parent_of,
 )
 from closeloop.stages.suspects import write_suspects
+from closeloop.stages.trouble import BASE_DAYS, complaints_of
 from closeloop.stats.change_point import WINDOW_H
 from closeloop.tables import ATTRIBUTION, ENRICHMENT, SIGNAL
 
@@ -80,21 +82,20 @@ def _weigh(
 
 
 def _clearest_first(context: StepContext, products: set[str]) -> list[str]:
-    """Return products in the order of how many releases of theirs are candidates.
+    if len(products) < 2:
+        return sorted(products)
+    return sorted(products, key=lambda p: _clarity(context, p))
+
+
+def _clarity(context: StepContext, product: str) -> tuple[int, str]:
+    """Return how many releases of a product are candidates, and its name to break ties.
 
     One that had none tells best what an incident did that hit others too.
     """
-
-    def releases(product: str) -> int:
-        return sum(
-            c["kind"] == ChangeKind.RELEASE
-            and c["started_at"] >= context.now - timedelta(hours=WINDOW_H)
-            for c in changes_of(context, product)
-        )
-
-    if len(products) < 2:
-        return sorted(products)
-    return sorted(products, key=lambda p: (releases(p), p))
+    since = context.now - timedelta(hours=WINDOW_H)
+    changes = changes_of(context, product)
+    releases = [c for c in changes if c["kind"] == ChangeKind.RELEASE and c["started_at"] >= since]
+    return len(releases), product
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,10 @@ def _product(
     changes = changes_of(context, product)
     since = min(r["window_start"] for r in signals) - TOGETHER
     family = family_of(context, product, since=since)
-    incidents = incidents_elsewhere(context, product, since=since)
+    clarity = _clarity(context, product)
+    incidents = incidents_elsewhere(
+        context, since=since, clearer=lambda other: _clarity(context, other) < clarity
+    )
     held = _attributions_of(context, [r["signal_id"] for r in family])
     causes = {i: a["change_id"] for i, found in held.items() for a in found if a["blamed"]}
     posteriors = {i: {a["change_id"]: a["posterior"] for a in found} for i, found in held.items()}
@@ -151,7 +155,7 @@ def _product(
     # The larger first: its verdict counts for its parts.
     for row in sorted(signals, key=lambda r: (-r["count"], r["signal_id"])):
         signal_id = row["signal_id"]
-        leader = posteriors.get(_leader(row, family))
+        leader = _leader(view, row, family, posteriors)
         found = weigh(context, view, row, changes, leader=leader, elsewhere=incidents)
         posteriors[signal_id] = {a["change_id"]: a["posterior"] for a in found}
         before = young.pop(signal_id, None)
@@ -235,8 +239,13 @@ def _attributions_of(context: StepContext, signal_ids: Sequence[str]) -> dict[st
     return found
 
 
-def _leader(row: Row, family: Sequence[Row]) -> str:
-    """Return the largest signal of the same days, "" where none is larger than this one."""
+def _leader(
+    view: ProductView,
+    row: Row,
+    family: Sequence[Row],
+    posteriors: Mapping[str, Mapping[str | None, float]],
+) -> Leader | None:
+    """Return what is known of the largest signal of the same days, None where none is larger."""
     beside = [
         other
         for other in family
@@ -244,4 +253,13 @@ def _leader(row: Row, family: Sequence[Row]) -> str:
         and other["window_start"] < row["window_end"]
         and row["window_start"] < other["window_end"]
     ]
-    return str(max(beside, key=lambda r: r["count"])["signal_id"]) if beside else ""
+    if not beside:
+        return None
+    largest = max(beside, key=lambda r: r["count"])
+    if largest["signal_id"] not in posteriors:
+        return None
+    start, end = (hour_of(row[k]) for k in ("window_start", "window_end"))
+    own = complaints_of(view, row)
+    own = own[(view.hours[own] >= start) & (view.hours[own] <= end)]
+    shared = np.isin(own, complaints_of(view, largest))
+    return Leader(posteriors[largest["signal_id"]], float(shared.mean()) if len(own) else 0.0)

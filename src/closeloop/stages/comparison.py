@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import bdtr
 
 from closeloop.stages.exposed import Adoption, Reach
-from closeloop.stages.product_view import Bools, ProductView, hour_of
+from closeloop.stages.product_view import Bools, ProductView
 from closeloop.stats.baseline import Ints
-from closeloop.stats.odds import MIN_A_SIDE, Counts, OddsRatio, odds_against_share, odds_ratio
+from closeloop.stats.odds import Counts, OddsRatio, odds_against_share, odds_ratio
 
 MIN_SHARE = 0.01
 """A share of users under this, or over its rest, is no side to compare with."""
-FORERUN = timedelta(hours=48)
-"""Before a signal's window its trouble may have begun."""
 STRATUM_H = 12
 """Feedback of half a day is compared with each other: a rollout moves on in that time only a little."""
 CHANCE = 0.05
 """Fisher's one-sided mid-p up to which the exposed complain more than chance explains."""
+DAY_H = 24
+NEARLY_ALL = 0.75
+"""Where so many have a change that the others are too few to compare with, time speaks alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """Exposed against unexposed feedback of the same time.
 
-    `own` of `complaints` come from the exposed side; `excess` are more than usual.
+    `own` of `complaints` (those that say whether) come from the exposed side; `excess` of them are
+    more than usual.
     """
 
     ratio: OddsRatio
@@ -52,12 +51,13 @@ class Comparison:
     def allows_blame(self) -> bool:
         """Whether the comparison lets the change be blamed.
 
-        Its users must complain more than chance explains; where all have it there is nobody to
-        compare with, and its time has to say it alone.
+        Its users must complain more than chance explains; where nearly all have it there is nobody
+        to compare with, and its time has to say it alone.
         """
         if self.ratio.enough:
             return self.ratio.chance <= CHANCE
-        return self.ratio.unexposed <= MIN_A_SIDE
+        said = self.ratio.exposed + self.ratio.unexposed
+        return self.ratio.exposed >= NEARLY_ALL * said
 
     @property
     def log_factor(self) -> float:
@@ -72,46 +72,59 @@ class Comparison:
 
 def compare(
     view: ProductView,
-    signal: Mapping[str, Any],
     reach: Reach,
     adoption: Adoption,
     *,
     complaints: Ints,
+    among: Bools,
     usual: float,
+    since: int,
     until: int,
 ) -> Comparison | None:
-    """Compare exposed with unexposed feedback of the same time; None where nobody says which.
+    """Compare exposed with unexposed feedback from hour `since` to `until`, once the change began.
 
-    Where too little feedback comes from a side, complaints are compared with the users of the
-    version, if those are counted.
-
-    The time is the signal's and the two days before, since the change was there: weeks of calm
-    before would make a release guilty of whatever comes after it. `usual` complaints an hour are
-    expected.
+    None where nobody says which. It is compared within half days: pooled, the hours in which few
+    had a version yet, and in which trouble was small yet, would make a rollout guilty of whatever
+    it meets. `among` [rows] is the feedback that could have been a complaint, `usual` complaints an
+    hour are expected. Where too little feedback comes from a side, complaints are compared with the
+    users of the version, if those are counted.
     """
     if reach.told is None:
         return None
     named, exposed = reach.told
-    since = max(reach.start, hour_of(signal["window_start"] - FORERUN))
-    inside = named & (view.hours >= since) & (view.hours <= until) & view.testable
-    if not inside.any():
-        return None
+    since = max(reach.start, since)
     hit = np.zeros(len(view.hours), dtype=np.bool_)
     hit[complaints] = True
-    own, all_hits = int((inside & exposed & hit).sum()), int((inside & hit).sum())
-    strata = _strata(view.hours[inside], exposed[inside], hit[inside])
-    a, n, c, m = (sum(column) for column in zip(*strata, strict=True))
-    whole = odds_ratio([(a, n, c, m)])
-    # A rollout grows while trouble does: what chance explains is asked within half days.
-    ratio = replace(whole, chance=odds_ratio(strata).chance)
+    here = (view.hours >= since) & (view.hours <= until) & among
+    inside = named & here
+    if not inside.any():
+        return None
+    own, said = int((inside & exposed & hit).sum()), int((inside & hit).sum())
+    ratio = odds_ratio(_strata(view.hours[inside], exposed[inside], hit[inside]))
     if not ratio.enough and not reach.partial:
-        share = adoption.share(reach.versions, np.arange(since, until + 1))
-        mean = 0.0 if share is None else float(share.mean())
-        if MIN_SHARE <= mean <= 1.0 - MIN_SHARE:
-            by_users = odds_against_share(own=own, complaints=all_hits, share=mean)
-            ratio = by_users if by_users.enough else ratio
-    excess = max(all_hits - usual * max(until - since, 1), 0.0)
-    return Comparison(ratio, own, all_hits, excess)
+        ratio = _by_users(reach, adoption, view.hours[inside & hit], own=own, until=until) or ratio
+    # Usual are those of all; only a part of them says whether it had the change.
+    part = said / max(int((here & hit).sum()), 1)
+    excess = max(said - part * usual * max(until - since, 1), 0.0)
+    return Comparison(ratio, own, said, excess)
+
+
+def _by_users(
+    reach: Reach, adoption: Adoption, hours: Ints, *, own: int, until: int
+) -> OddsRatio | None:
+    """Compare with the share of users at the complaints' hours; None where too little is known.
+
+    Not with the mean over the time: late in a rollout, when trouble has grown, many more have it.
+    """
+    first = reach.start - DAY_H
+    share = adoption.share(reach.versions, np.arange(first, until + 1))
+    if share is None or not len(hours):
+        return None
+    mean = float(share[hours - first].mean())
+    if not MIN_SHARE <= mean <= 1.0 - MIN_SHARE:
+        return None
+    ratio = odds_against_share(own=own, complaints=len(hours), share=mean)
+    return ratio if ratio.enough else None
 
 
 def _strata(hours: Ints, exposed: Bools, hit: Bools) -> list[Counts]:

@@ -121,11 +121,14 @@ def _who_had(
     return scope
 
 
-def share_named(view: ProductView, reach: Reach, *, complaints: Ints, hours: Ints) -> Floats | None:
+def share_named(
+    view: ProductView, reach: Reach, *, complaints: Ints, among: Bools, hours: Ints
+) -> Floats | None:
     """Return the share of a product's other feedback that comes from a version or flag [hours].
 
     None where too little says so: at least 16 texts from it and 32 in all since it began.
-    `complaints` are left out: what is asked is when people had it, not when they complained. Texts
+    `among` [rows] is the feedback that counts at all; `complaints` are left out: what is asked is
+    when people had it, not when they complained. Texts
     count by how near they are (a bell of six hours), beside one text of the mean share, so that an
     hour without feedback has a share as well; before the change's start it is 0.
     """
@@ -133,7 +136,7 @@ def share_named(view: ProductView, reach: Reach, *, complaints: Ints, hours: Int
         return None
     named, had = reach.told
     start = reach.start
-    other = named & view.testable & (view.hours >= start) & (view.hours <= hours[-1])
+    other = named & among & (view.hours >= start) & (view.hours <= hours[-1])
     other[complaints] = False
     mine = int((other & had).sum())
     if mine < MIN_NAMED or int(other.sum()) < 2 * MIN_NAMED:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 from closeloop.domain.change import ChangeKind
 from closeloop.domain.signal import share_complaints
 from closeloop.ports import Condition, StepContext, only_if_in
-from closeloop.stages.candidates import complaints_of
 from closeloop.stages.product_view import ProductView, hour_of, product_view
+from closeloop.stages.trouble import complaints_of
 from closeloop.stats.life import DAY_H, LifeState, life_state
 from closeloop.tables import ATTRIBUTION, FEEDBACK, SIGNAL
 
@@ -105,8 +105,13 @@ def elsewhere(context: StepContext, row: Row, cause: str) -> str | None:
     return _head(first, row)
 
 
-def incidents_elsewhere(context: StepContext, product: str, *, since: datetime) -> dict[str, float]:
-    """Return how surely incidents, by name, are behind signals of other products since a time."""
+def incidents_elsewhere(
+    context: StepContext, *, since: datetime, clearer: Callable[[str], bool]
+) -> dict[str, float]:
+    """Return how surely incidents, by name, are behind signals of `clearer` products since a time.
+
+    Only of those: two products that lent each other their verdicts would talk each other into it.
+    """
     likely = context.rows(
         ATTRIBUTION,
         columns=["signal_id", "name", "posterior"],
@@ -116,14 +121,13 @@ def incidents_elsewhere(context: StepContext, product: str, *, since: datetime) 
         return {}
     others = context.rows(
         SIGNAL,
-        columns=["signal_id"],
+        columns=["signal_id", "product"],
         where=[
             only_if_in("signal_id", {r["signal_id"] for r in likely}),
-            ("product", "!=", product),
             ("window_end", ">=", since),
         ],
     )
-    known = set(others.column("signal_id").to_pylist())
+    known = {r["signal_id"] for r in others.to_pylist() if clearer(r["product"])}
     found = sorted((r["posterior"], r["name"]) for r in likely if r["signal_id"] in known)
     return {name: posterior for posterior, name in found}
 

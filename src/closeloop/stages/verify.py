@@ -16,12 +16,12 @@ from closeloop.domain.signal import SignalKind
 from closeloop.domain.source_health import Suspends
 from closeloop.domain.ticket import Ticket, TicketStatus
 from closeloop.ports import StepContext
-from closeloop.stages.candidates import complaints_of
 from closeloop.stages.outbox import mirror, tell_tracker
 from closeloop.stages.product_view import ProductView, hour_of, product_view, time_of
 from closeloop.stages.signal_rows import signals_by_id
 from closeloop.stages.source_health import health_of, reasons_against
 from closeloop.stages.suspension import material
+from closeloop.stages.trouble import complaints_of
 from closeloop.stats.artefacts import HISTORY_DAYS as STRATA_DAYS
 from closeloop.stats.baseline import Ints
 from closeloop.stats.outcome import adopted_at, rate_ratio

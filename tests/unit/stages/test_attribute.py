@@ -151,7 +151,7 @@ def test_the_share_of_a_version_is_read_off_other_feedback_until_it_is_replaced(
     anywhere = {"region": None, "platform": None}
     two = change("release", "2.0", NOW, version="2.0", **anywhere)
     (two_alone,) = reaches(view, two, [two])
-    shares = share_named(view, two_alone, complaints=complaints, hours=hours)
+    shares = share_named(view, two_alone, complaints=complaints, among=view.testable, hours=hours)
     assert shares is not None
     assert not shares[:24].any()
     assert shares[24:30].max() < 0.3
@@ -159,10 +159,15 @@ def test_the_share_of_a_version_is_read_off_other_feedback_until_it_is_replaced(
     assert shares[24 + 80 :].max() < 0.1
     rare = change("release", "9.9", NOW, version="9.9", **anywhere)
     (rare_alone,) = reaches(view, rare, [rare, two])
-    assert share_named(view, rare_alone, complaints=complaints, hours=hours) is None
+    assert (
+        share_named(view, rare_alone, complaints=complaints, among=view.testable, hours=hours)
+        is None
+    )
     setting = change("config", "timeout", NOW, **anywhere)
     (everyone,) = reaches(view, setting, [setting, two])
-    assert share_named(view, everyone, complaints=complaints, hours=hours) is None
+    assert (
+        share_named(view, everyone, complaints=complaints, among=view.testable, hours=hours) is None
+    )
 
 
 def test_a_change_nobody_could_know_of_is_no_candidate():

@@ -1,0 +1,135 @@
+"""Says over which hours a signal's trouble is looked at, and how many complaints are usual there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+
+from closeloop.domain.signal import SignalKind
+from closeloop.stages.comparison import STRATUM_H
+from closeloop.stages.product_view import ProductView, hour_of
+from closeloop.stats.baseline import HOURS_A_WEEK, Floats, Ints, hour_of_week, week_profiles
+from closeloop.stats.change_point import WINDOW_H
+from closeloop.stats.release_watch import LOW_STARS
+
+BASE_DAYS = 45
+"""Days before the timing window that the usual rate is taken from."""
+NOISE_FLOOR = 0.5 / 24
+"""Complaints an hour that are usual in any series: a rare one's stray texts, one every second day,
+must not date a rise to before its cause."""
+AFTERMATH = timedelta(hours=72)
+"""After a release signal's last news its reviews still tell when it began."""
+STILL_RAISED = 3.0
+AHEAD_H = 72
+"""Trouble goes on while the next 72 hours have so many times the usual complaints."""
+CALM_H = 48
+"""So much of the calm after the trouble is looked at: when it ended tells of its cause, too."""
+CALM_BEFORE_H = 120
+"""And at least so much before it, however long it lasts: when it began tells most."""
+FORERUN_H = 48
+"""Before a signal's window its trouble may have begun."""
+DAY_H = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Hours since 1970 of a signal's trouble: `onset` to `until`, and what is looked at around it.
+
+    `first` to `last` (exclusive) are the hours whose complaints are held against the changes' times.
+    """
+
+    first: int
+    onset: int
+    until: int
+    last: int
+
+    @property
+    def hours(self) -> Ints:
+        """The hours that are looked at."""
+        return np.arange(self.first, self.last)
+
+
+def span_of(view: ProductView, signal: Mapping[str, Any], complaints: Ints, *, now: int) -> Span:
+    """Return the hours of a signal's trouble, with the calm before and after it."""
+    start = hour_of(signal["window_start"])
+    until = _trouble_ends(view, signal, complaints, now=now)
+    last = min(until + CALM_H, now)
+    if signal["kind"] == SignalKind.RELEASE:
+        # A version is watched from its first review on; low ratings have no onset of their own.
+        last = min(until, hour_of(signal["window_end"] + AFTERMATH))
+        return Span(min(last - WINDOW_H, start - CALM_BEFORE_H), start - FORERUN_H, until, last)
+    onset = _trouble_begins(view, signal, complaints)
+    return Span(min(last - WINDOW_H, onset - CALM_BEFORE_H), onset, until, last)
+
+
+def complaints_of(view: ProductView, signal: Mapping[str, Any]) -> Ints:
+    """Return the rows that count as complaints of a signal: its series', or low ratings."""
+    if signal["kind"] == SignalKind.RELEASE:
+        return np.flatnonzero(view.testable & (view.rating <= LOW_STARS))
+    rows = view.members(signal["kind"], signal["series_id"])
+    return np.asarray(rows[view.testable[rows]])
+
+
+def hourly_counts(view: ProductView, complaints: Ints, span: Span) -> tuple[Floats, Floats]:
+    """Return (complaints, expected complaints) of each hour that is looked at."""
+    first = span.first
+    hours = view.hours[complaints]
+    inside = hours[(hours >= first) & (hours < span.last)]
+    counts = np.bincount(inside - first, minlength=span.last - first).astype(np.float64)
+    begin = max(int(view.hours[0]), first - BASE_DAYS * 24)
+    before = int(((hours >= begin) & (hours < first)).sum())
+    rate = max((before + 0.5) / max(first - begin, 24), NOISE_FLOOR)
+    usual = view.hours[view.complaint & (view.hours < first)]
+    weekly = np.bincount(hour_of_week(usual), minlength=HOURS_A_WEEK).astype(np.float64)
+    profile = week_profiles(weekly[None, :])[0] * 24.0
+    return counts, np.asarray(rate * profile[hour_of_week(span.hours)])
+
+
+def _trouble_begins(view: ProductView, signal: Mapping[str, Any], complaints: Ints) -> int:
+    """Return the hour from which on a signal's trouble is looked at.
+
+    Its window began with complaints, and the half days before it belong to the trouble while they
+    are raised as well, two days at most. Calm hours, and other troubles, before it tell nothing of
+    who complains in it.
+    """
+    start = onset = hour_of(signal["window_start"])
+    hours = view.hours[complaints]
+    usual = _usual_an_hour(signal)
+    while onset > start - FORERUN_H:
+        came = int(((hours >= onset - STRATUM_H) & (hours < onset)).sum())
+        if came == 0 or came < STILL_RAISED * STRATUM_H * usual:
+            break
+        onset -= STRATUM_H
+    return onset
+
+
+def _trouble_ends(
+    view: ProductView, signal: Mapping[str, Any], complaints: Ints, *, now: int
+) -> int:
+    """Return the hour until which a signal's trouble is looked at.
+
+    Calm on all sides says nothing of a trouble that is over, so it ends with the last alarm and the
+    raised days that follow. A bad version stays bad: its reviews compare while it is watched.
+    """
+    end = hour_of(signal["window_end"])
+    latest = min(now, max(hour_of(signal["window_start"]) + WINDOW_H, end))
+    if signal["kind"] == SignalKind.RELEASE:
+        return latest
+    hours = view.hours[complaints]
+    usual = _usual_an_hour(signal)
+    while end < latest:
+        ahead = min(AHEAD_H, latest - end)
+        came = int(((hours >= end) & (hours < end + ahead)).sum())
+        if came < STILL_RAISED * ahead * usual:
+            break
+        end += DAY_H
+    return min(end, latest)
+
+
+def _usual_an_hour(signal: Mapping[str, Any]) -> float:
+    hours = hour_of(signal["window_end"]) - hour_of(signal["window_start"])
+    return float(signal["baseline"] / max(hours, 1))
