@@ -163,7 +163,7 @@ def _scope(view: ProductView, change: Mapping[str, Any]) -> tuple[Bools, Bools] 
         held = view.coded(column)
         same = tuple(n for n in held.names if n.casefold() == str(value).casefold())
         told = told & (held.codes >= 0)
-        inside = inside & (held.equal(same[0]) if same else False)
+        inside = inside & held.among(same)
     return (told, told & inside) if wanted else None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -132,6 +132,7 @@ class ProductView:
     in_category: dict[str, Ints]
     theme: Coded
     suspensions: tuple[Suspension, ...]
+    _coded: dict[str, Coded] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def testable(self) -> Bools:
@@ -146,8 +147,12 @@ class ProductView:
         return list(self.rows.column("feedback_id").take(pa.array(index)).to_pylist())
 
     def coded(self, column: str) -> Coded:
-        """Return a column of texts as numbers."""
-        return coded(self.rows.column(column))
+        """Return a column of texts as numbers, coded once: not to be written to."""
+        # Each change that may be behind a signal asks for the same columns.
+        held = self._coded.get(column)
+        if held is None:
+            held = self._coded[column] = coded(self.rows.column(column))
+        return held
 
     def flags(self, column: str) -> Bools:
         """Return a column of flags; null is False."""

@@ -12,6 +12,7 @@ from closeloop.ports import Operations, StepContext
 from closeloop.stages.answer import label_signal
 from closeloop.stages.outbox import mirror, tell_tracker
 from closeloop.stages.signal_rows import signals_by_id
+from closeloop.text.normalise import normalise_version
 
 
 def find_ticket(ops: Operations, ticket_id: str) -> Ticket:
@@ -41,8 +42,9 @@ def resolve(
 ) -> Ticket:
     """Say that a ticket is fixed since `at`, by `version` if known; from then the fix is measured.
 
-    It counts as a label that the issue was real. Raises UsageError for a ticket that is not open,
-    and for a time in the future or before its first complaint.
+    It counts as a label that the issue was real. The version takes the form that feedback's have, to
+    which it is compared. Raises UsageError for a ticket that is not open, and for a time in the
+    future or before its first complaint.
     """
     ticket = _open_ticket(context, ticket_id, verb="resolved")
     earliest = ticket.first_complaint_at or ticket.opened_at
@@ -53,8 +55,9 @@ def resolve(
             hint="give --at between the first complaint and now",
         )
     _label(context, ticket, value=REAL, by=by)
-    moved = replace(ticket, status=TicketStatus.RESOLVED, resolved_at=at, fixed_version=version)
-    return _moved(context, moved, by=by, action="resolve", detail=version or "")
+    fixed = (normalise_version(version) or version) if version else None
+    moved = replace(ticket, status=TicketStatus.RESOLVED, resolved_at=at, fixed_version=fixed)
+    return _moved(context, moved, by=by, action="resolve", detail=fixed or "")
 
 
 def reject(context: StepContext, ticket_id: str, *, by: str, reason: str) -> Ticket:

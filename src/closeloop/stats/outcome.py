@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 
 from scipy.special import betainc, betaincinv, gammainc
 
@@ -75,6 +75,8 @@ def rate_ratio(
     )
 
 
+# Tickets that were resolved before their version was brought into one form have it as it was typed.
+_DOTTED = re.compile(r"\d{1,9}(?:\.\d{1,9})*")
 LAST_REVIEWS, FEWEST_REVIEWS, ADOPTED_SHARE = 10, 5, 0.5
 
 
@@ -82,8 +84,8 @@ def adopted_at(versions: Sequence[str], fixed: str) -> int | None:
     """Return the place of the first review by which half of the last ten came with the fix.
 
     `versions` of the reviews since the resolution, in order of time, at least five of them. A later
-    version holds the fix too. None where it has not come to that: the median version takes 48 h,
-    a quarter 96 h and more, 13% never do.
+    version holds the fix too, and 2.8 is 2.8.0. None where it has not come to that: the median
+    version takes 48 h, a quarter 96 h and more, 13% never do.
     """
     has_fix = [_holds(version, fixed) for version in versions]
     for place in range(FEWEST_REVIEWS - 1, len(has_fix)):
@@ -97,10 +99,13 @@ def _holds(version: str, fixed: str) -> bool:
     if version == fixed:
         return True
     one, other = _numbers(version), _numbers(fixed)
-    return bool(one) and bool(other) and one > other
+    return bool(one) and bool(other) and one >= other
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """Return the leading numbers of a version: 2.8.7-beta is (2, 8, 7)."""
-    parts = ("".join(takewhile(str.isdecimal, p)) for p in version.split("."))
-    return tuple(int(p) for p in takewhile(bool, parts))
+    """Return the numbers of a version but zeros at the end: v2.8.0 and 2.8 (123) are (2, 8)."""
+    found = _DOTTED.search(version)
+    numbers = [int(part) for part in found[0].split(".")] if found else []
+    while len(numbers) > 1 and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)

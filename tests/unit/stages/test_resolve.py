@@ -50,6 +50,16 @@ def test_work_begins_and_ends(context: InMemoryContext) -> None:
     assert context.ops.labels()[0].value == REAL
 
 
+@pytest.mark.parametrize(
+    ("given", "held"), [("v2.8.7", "2.8.7"), ("2.8.7 (123)", "2.8.7"), ("hotfix", "hotfix")]
+)
+def test_the_fixed_version_has_the_form_of_feedbacks(
+    context: InMemoryContext, given: str, held: str
+) -> None:
+    resolve.resolve(context, "T1", by="mia", at=AT, version=given)
+    assert only(context).fixed_version == held
+
+
 def test_a_rejected_ticket_is_a_label_against(context: InMemoryContext) -> None:
     resolve.reject(context, "T1", by="mia", reason="works as intended")
     assert only(context).status is TicketStatus.REJECTED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.stats import betabinom
 
@@ -65,11 +65,38 @@ def test_gate_lets_a_rare_series_pass_that_stands_out():
     assert surge_gate(count, total, share, shape=np.array([40.0, 0.5])).tolist() == [True, False]
 
 
-@given(st.integers(0, 40), st.integers(0, 40), st.floats(0.5, 80), st.floats(0.5, 80))
-def test_beta_binomial_tail_is_scipys(k, n, a, b):
+@given(st.integers(0, 3_000), st.floats(0, 1), st.floats(0.01, 3_000), st.floats(0.01, 3_000))
+def test_beta_binomial_tail_is_scipys(n, part, a, b):
+    k = round(part * (n + 1))
+    # Scipy's tail is 1 less a sum, so a small one is known to so many decimals only.
     assert beta_binomial_tail(k, n, a, b) == pytest.approx(
-        float(betabinom.sf(k - 1, n, a, b)), abs=1e-9
+        float(betabinom.sf(k - 1, n, a, b)), rel=1e-9, abs=1e-11
     )
+
+
+@given(st.integers(0, 400), st.floats(0, 1), st.floats(0.01, 300), st.floats(0.01, 300))
+def test_a_small_beta_binomial_tail_is_the_sum_of_scipys_probabilities(n, part, a, b):
+    k = round(part * (n + 1))
+    summed = float(betabinom.pmf(np.arange(k, n + 1), n, a, b).sum())
+    assert beta_binomial_tail(k, n, a, b) == pytest.approx(summed, rel=1e-9, abs=1e-300)
+
+
+@example(1_400_000, 0.01, 99.0)
+@given(st.integers(1, 2_000_000), st.floats(0, 1), st.floats(0.05, 200))
+def test_beta_binomial_tail_of_millions_is_exact(n, part, b):
+    # With a = 1, P(X >= k) is the product of (n - j) / (n - j + b) over j < k.
+    k = round(part * n)
+    exact = np.exp(-np.log1p(b / (n - np.arange(k, dtype=float))).sum())
+    assert beta_binomial_tail(k, n, 1.0, b) == pytest.approx(exact, rel=1e-9, abs=1e-300)
+
+
+@given(
+    st.integers(1, 2_000_000), st.floats(0.001, 0.999), st.floats(0.01, 1e4), st.floats(0.01, 1e4)
+)
+def test_both_tails_of_a_beta_binomial_make_one(n, part, a, b):
+    k = max(1, round(part * n))
+    here, there = beta_binomial_tail(k, n, a, b), beta_binomial_tail(n - k + 1, n, b, a)
+    assert here + there == pytest.approx(1.0, abs=1e-12)
 
 
 def test_e_bh_asks_more_of_one_than_of_each_of_many():

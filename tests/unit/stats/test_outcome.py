@@ -83,6 +83,28 @@ def test_adoption_is_half_of_the_last_reviews():
     assert adopted_at(["1.1"] * 5, "1.1") == 4
 
 
+@pytest.mark.parametrize(
+    ("reviews", "fixed"),
+    [
+        ("2.8.7", "v2.8.7"),
+        ("2.8.7", "2.8.7 (123)"),
+        ("2.8", "2.8.0"),
+        ("2.8.0", "2.8"),
+        ("2.8.0.1", "2.8"),
+        ("0.0", "0"),
+        ("nightly", "nightly"),
+    ],
+)
+def test_a_version_is_itself_in_any_spelling(reviews, fixed):
+    assert adopted_at([reviews] * 20, fixed) == 4
+
+
+def test_a_version_before_the_fix_does_not_hold_it_in_any_spelling():
+    assert adopted_at(["2.8"] * 20, "v2.8.1") is None
+    assert adopted_at(["2.8.0"] * 20, "2.80") is None
+    assert adopted_at(["2.7.9"] * 20, "2.8.0 (1)") is None
+
+
 def test_a_later_version_holds_the_fix_and_an_earlier_does_not():
     assert adopted_at(["1.10.0"] * 5, "1.9.2") == 4
     assert adopted_at(["1.8"] * 20, "1.9.2") is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from closeloop.connectors.intake.fields import EXPOSURE_FIELDS
 from closeloop.connectors.intake.request import IntakeStep
 from closeloop.errors import InputFileError, UsageError, redact
 from closeloop.tables import EXPOSURE
+from closeloop.text.normalise import normalise_version
 
 PERIODS = ("hour", "day")
 FIGURES = ("users", "orders", "installs")
@@ -33,8 +34,9 @@ def import_exposure(
 
     Without `period` and without such a column, rows are days where every time is a midnight (in
     the declared zone), else hours. An hour starts on the hour in UTC; a day is the date in the
-    declared zone, kept as that date's midnight in UTC. Raises InputFileError where a file has
-    none of users, orders and installs.
+    declared zone, kept as that date's midnight in UTC. Versions take the form that feedback's have,
+    and the builds of one are added up. Raises InputFileError where a file has none of users, orders
+    and installs.
     """
     if period is not None and period not in PERIODS:
         raise UsageError(f"no period {redact(period)!r}", hint=f"one of {', '.join(PERIODS)}")
@@ -42,8 +44,12 @@ def import_exposure(
     rows = read_rows(paths, EXPOSURE_FIELDS, request, report)
     _check_figures(report)
     chosen = period or _period(rows, ZoneInfo(request.timezone))
-    made = [made for row in rows if (made := _exposure(row, step, request, chosen, report))]
-    _write(step, made, report)
+    made = [
+        (row.values.get("version") or "", exposure)
+        for row in rows
+        if (exposure := _exposure(row, step, request, chosen, report))
+    ]
+    _write(step, _added_up(made, report), report)
     return report
 
 
@@ -90,9 +96,10 @@ def _exposure(
     if problem is not None or start is None:
         report.leave_out(row.file, row.line, problem or "no time of start")
         return None
+    version = values.get("version") or ""
     return {
         "product": step.config.product_id(request.product or values.get("product")),
-        "version": values.get("version") or "",
+        "version": normalise_version(version) or version,
         "platform": (values.get("platform") or "").lower(),
         "region": values.get("region") or "",
         "start": _start(start, said, ZoneInfo(request.timezone)),
@@ -101,20 +108,34 @@ def _exposure(
     }
 
 
+def _added_up(made: Iterable[tuple[str, Row]], report: ImportReport) -> list[Row]:
+    """Return one row a key: `2.0 (412)` and `2.0 (413)` are parts of 2.0, and have its users together.
+
+    `made` are (version as it was given, row). What is given twice in the same words is a repeat,
+    and the later figures count.
+    """
+    parts: dict[tuple[Any, ...], dict[str, Row]] = {}
+    for given, row in made:
+        builds = parts.setdefault(_key(row), {})
+        report.repeated += given in builds
+        builds[given] = row
+    return [_sum_of(list(builds.values())) for builds in parts.values()]
+
+
+def _sum_of(rows: Sequence[Row]) -> Row:
+    told = {name: [row[name] for row in rows if row[name] is not None] for name in FIGURES}
+    return {**rows[0], **{name: sum(held) if held else None for name, held in told.items()}}
+
+
 def _write(step: IntakeStep, made: Sequence[Row], report: ImportReport) -> None:
     products = sorted({row["product"] for row in made})
     held = {
         _key(row): row
         for row in step.rows(EXPOSURE, where=[("product", "in", products)]).to_pylist()
     }
-    fresh: dict[tuple[Any, ...], Row] = {}
+    fresh: list[Row] = []
     for row in made:
-        key = _key(row)
-        if key in fresh:
-            report.repeated += 1
-            fresh[key] = row
-            continue
-        before = held.get(key)
+        before = held.get(_key(row))
         if before is not None and all(before[name] == row[name] for name in FIGURES):
             report.unchanged += 1
             continue
@@ -122,10 +143,10 @@ def _write(step: IntakeStep, made: Sequence[Row], report: ImportReport) -> None:
             report.new += 1
         else:
             report.changed += 1
-        fresh[key] = row
+        fresh.append(row)
     if fresh:
         schema = pa.schema([f for f in EXPOSURE.schema if f.name != "batch_id"])
-        step.merge(EXPOSURE, pa.Table.from_pylist(list(fresh.values()), schema=schema))
+        step.merge(EXPOSURE, pa.Table.from_pylist(fresh, schema=schema))
     step.count("exposure", len(fresh))
 
 

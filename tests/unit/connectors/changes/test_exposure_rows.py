@@ -69,6 +69,29 @@ def test_hours_are_rounded_down(tmp_path: Path) -> None:
     ]
 
 
+def test_versions_have_the_form_of_feedbacks_and_builds_are_added_up(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        "day,version,users,orders\n"
+        "2024-02-01,v1.9,50,\n"
+        "2024-02-01,nightly,1,\n"
+        "2024-02-01,2.0 (412),30,4\n"
+        "2024-02-01,2.0 (413),10,\n"
+        "2024-02-01,2.0 (413),20,\n",
+    )
+    context = InMemoryContext()
+    report = import_exposure(context, [path], ImportRequest())
+    assert (report.new, report.repeated) == (3, 1)
+    rows = context.rows(EXPOSURE).sort_by("version").to_pylist()
+    assert [(r["version"], r["users"], r["orders"]) for r in rows] == [
+        ("1.9", 50.0, None),
+        ("2.0", 50.0, 4.0),
+        ("nightly", 1.0, None),
+    ]
+    again = import_exposure(context.next_pass(), [path], ImportRequest())
+    assert (again.new, again.changed, again.unchanged) == (0, 0, 3)
+
+
 def test_what_it_needs_is_said(tmp_path: Path) -> None:
     path = written(tmp_path, "day,colour\n2024-02-01,red\n")
     with pytest.raises(InputFileError, match="no column found for users, orders or installs"):
