@@ -39,6 +39,7 @@ from closeloop.stats.change_point import (
     posterior,
     ramps,
 )
+from closeloop.stats.odds import MIN_A_SIDE
 from closeloop.tables import CHANGE
 
 RISK = 1.0 - PRIOR_NONE
@@ -131,8 +132,10 @@ def weigh(
     logs = [none_likelihood(counts, expected, HOURLY_PHI)]
     best: list[_Weighed] = []
     for ways in reached:
-        found = []
+        found: list[_Weighed] = []
         for way in ways:
+            if way.later and not _seen_itself(found):
+                continue
             comparison = compare(
                 view,
                 way,
@@ -162,6 +165,16 @@ def weigh(
             row["reasons"].append("the larger trouble of the same days is not its doing")
         rows.append(row)
     return rows
+
+
+def _seen_itself(alone: Sequence[_Weighed]) -> bool:
+    """Return whether enough feedback comes from a version itself to ask if the next has its fault.
+
+    What hardly anybody had can't be told from its successor, and it is the successor that people
+    complain of.
+    """
+    comparison = alone[0].comparison
+    return comparison is not None and comparison.ratio.exposed > MIN_A_SIDE
 
 
 def _candidates(signal: Mapping[str, Any], changes: Sequence[Row]) -> list[Row]:

@@ -16,6 +16,8 @@ MIN_SHARE = 0.01
 """A share of users under this, or over its rest, is no side to compare with."""
 STRATUM_H = 12
 """Feedback of half a day is compared with each other: a rollout moves on in that time only a little."""
+STRATUM_TEXTS = 15
+"""Or of as long as it takes for so many to come: one or two texts tell nothing of each other."""
 CHANCE = 0.05
 """Fisher's one-sided mid-p up to which the exposed complain more than chance explains."""
 DAY_H = 24
@@ -129,7 +131,10 @@ def _by_users(
 
 def _strata(hours: Ints, exposed: Bools, hit: Bools) -> list[Counts]:
     """Return the counts of feedback in blocks of hours: what is compared is of the same time."""
-    block = (hours - hours.min()) // STRATUM_H
+    first = int(hours.min())
+    length = int(hours.max()) + 1 - first
+    width = max(STRATUM_H, -(-length * STRATUM_TEXTS // len(hours)))
+    block = (hours - first) // width
     size = int(block.max()) + 1
 
     def counted(which: Bools) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -57,13 +57,15 @@ def span_of(view: ProductView, signal: Mapping[str, Any], complaints: Ints, *, n
     """Return the hours of a signal's trouble, with the calm before and after it."""
     start = hour_of(signal["window_start"])
     until = _trouble_ends(view, signal, complaints, now=now)
-    last = min(until + CALM_H, now)
     if signal["kind"] == SignalKind.RELEASE:
-        # A version is watched from its first review on; low ratings have no onset of their own.
+        # Low ratings of a version have no onset of their own, and begin with it.
         last = min(until, hour_of(signal["window_end"] + AFTERMATH))
-        return Span(min(last - WINDOW_H, start - CALM_BEFORE_H), start - FORERUN_H, until, last)
-    onset = _trouble_begins(view, signal, complaints)
-    return Span(min(last - WINDOW_H, onset - CALM_BEFORE_H), onset, until, last)
+        return Span(last - WINDOW_H, start - FORERUN_H, until, last)
+    last = min(until + CALM_H, now)
+    first = min(last - WINDOW_H, start - FORERUN_H - CALM_BEFORE_H)
+    widest = Span(first, start - FORERUN_H, until, last)
+    counts, expected = hourly_counts(view, complaints, widest)
+    return replace(widest, onset=first + _onset(counts, expected, start - first))
 
 
 def complaints_of(view: ProductView, signal: Mapping[str, Any]) -> Ints:
@@ -89,19 +91,18 @@ def hourly_counts(view: ProductView, complaints: Ints, span: Span) -> tuple[Floa
     return counts, np.asarray(rate * profile[hour_of_week(span.hours)])
 
 
-def _trouble_begins(view: ProductView, signal: Mapping[str, Any], complaints: Ints) -> int:
-    """Return the hour from which on a signal's trouble is looked at.
+def _onset(counts: Floats, expected: Floats, start: int) -> int:
+    """Return the hour, counted as `counts` are, from which on a signal's trouble is looked at.
 
-    Its window began with complaints, and the half days before it belong to the trouble while they
-    are raised as well, two days at most. Calm hours, and other troubles, before it tell nothing of
-    who complains in it.
+    Its window began at `start` with complaints, and the half days before it belong to the trouble
+    while they are raised as well, two days at most. Calm hours, and other troubles, before it tell
+    nothing of who complains in it.
     """
-    start = onset = hour_of(signal["window_start"])
-    hours = view.hours[complaints]
-    usual = _usual_an_hour(signal)
+    onset = start
     while onset > start - FORERUN_H:
-        came = int(((hours >= onset - STRATUM_H) & (hours < onset)).sum())
-        if came == 0 or came < STILL_RAISED * STRATUM_H * usual:
+        before = slice(onset - STRATUM_H, onset)
+        came = counts[before].sum()
+        if came == 0 or came < STILL_RAISED * expected[before].sum():
             break
         onset -= STRATUM_H
     return onset
@@ -120,7 +121,7 @@ def _trouble_ends(
     if signal["kind"] == SignalKind.RELEASE:
         return latest
     hours = view.hours[complaints]
-    usual = _usual_an_hour(signal)
+    usual = signal["baseline"] / max(end - hour_of(signal["window_start"]), 1)
     while end < latest:
         ahead = min(AHEAD_H, latest - end)
         came = int(((hours >= end) & (hours < end + ahead)).sum())
@@ -128,8 +129,3 @@ def _trouble_ends(
             break
         end += DAY_H
     return min(end, latest)
-
-
-def _usual_an_hour(signal: Mapping[str, Any]) -> float:
-    hours = hour_of(signal["window_end"]) - hour_of(signal["window_start"])
-    return float(signal["baseline"] / max(hours, 1))
