@@ -146,7 +146,10 @@ def told_dangers(reasons: Sequence[Iterable[str]]) -> tuple[str, ...]:
     seen = dict.fromkeys((PHYSICAL, LEGAL, FRAUD), 0)
     told: set[str] = set()
     for number, found in enumerate(reasons, start=1):
-        for name in set(found) & seen.keys():
+        fired = seen.keys() & set(found)
+        if not fired:
+            continue
+        for name in fired:
             seen[name] += 1
         needed: Mapping[str, float] = {
             PHYSICAL: 1,

@@ -12,9 +12,10 @@ import pyarrow.compute as pc
 
 from closeloop.domain.change import ChangeKind
 from closeloop.ports import StepContext, only_if_in
-from closeloop.stages.candidates import BASE_DAYS, changes_of, weigh
+from closeloop.stages.candidates import changes_of, weigh
 from closeloop.stages.product_view import product_view
-from closeloop.stages.severity_facts import USUAL_DAYS, judged
+from closeloop.stages.severity_facts import judged
+from closeloop.stages.signal_complaints import HISTORY, SignalComplaints
 from closeloop.stages.signal_life import (
     TOGETHER,
     elsewhere,
@@ -133,15 +134,15 @@ def _product(
 ) -> None:
     """Weigh a product's signals, and bring `young` up to date."""
     oldest = min(r["window_start"] for r in signals)
-    history = timedelta(days=max(BASE_DAYS, USUAL_DAYS), hours=WINDOW_H)
     view = product_view(
         context,
         product,
-        since=oldest - history,
+        since=oldest - HISTORY,
         segments=("flag_states", "order_value"),
     )
+    complaints = SignalComplaints(view)
     changes = changes_of(context, product)
-    since = min(r["window_start"] for r in signals) - TOGETHER
+    since = oldest - TOGETHER
     family = family_of(context, product, since=since)
     incidents = incidents_elsewhere(context, product, since=since)
     held = _attributions_of(context, [r["signal_id"] for r in family])
@@ -165,14 +166,25 @@ def _product(
     _write_attributions(context, attributions)
     if any(c["notes"] for c in changes):
         for row in signals:
-            write_suspects(context, view, row, attributions[row["signal_id"]], changes)
+            write_suspects(
+                context,
+                view,
+                row,
+                attributions[row["signal_id"]],
+                changes,
+                inside=complaints.rows(row),
+            )
     changed = []
     for row in signals:
         culprit = next((a for a in attributions[row["signal_id"]] if a["blamed"]), None)
         cause = f"{culprit['kind']} {culprit['name']}" if culprit else None
-        fresh = judged(context, view, row, cause=cause)
+        fresh = judged(context, view, row, inside=complaints.rows(row), cause=cause)
         fresh["parent_id"] = row["parent_id"] or parent_of(
-            row, family, causes, snooze=context.config.policy.snooze
+            row,
+            family,
+            causes,
+            snooze=context.config.policy.snooze,
+            shared=complaints.shared,
         )
         if fresh["parent_id"] is None and culprit is not None:
             fresh["parent_id"] = elsewhere(context, row, culprit["change_id"])

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from closeloop.domain.signal import SignalKind
+from closeloop.domain.signal import KEPT_IDS, SignalKind
 from closeloop.ports import StepContext
 from closeloop.stages.product_view import Cell, ProductView, hour_of, time_of
 from closeloop.stages.subject import beside
@@ -27,7 +27,6 @@ from closeloop.tables import SIGNAL
 
 SERIES_DETECTOR = "shiryaev-roberts"
 RELEASE_DETECTOR = "release-watch"
-MAX_IDS = 500
 GROWN = 1.25
 """A lasting signal is written again when its count has grown by a quarter."""
 MIN_SHARE = 1 / 3
@@ -211,7 +210,7 @@ class SignalBook:
             "ratio": fresh["count"] / max(fresh["baseline"], 0.5),
             "authors": self._authors(inside),
             **self._trust(fresh, inside),
-            "feedback_ids": self._view.ids(inside[-MAX_IDS:]),
+            "feedback_ids": self._view.ids(inside[-KEPT_IDS:]),
             "confidence": self._confidence(fresh["kind"], inside),
             "historic": historic,
         }
