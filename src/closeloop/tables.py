@@ -448,7 +448,7 @@ SEVERITY_TERM = pa.struct(
 
 TIER_AUTHORS = pa.struct([("tier", TEXT), ("authors", INT)])
 
-SIGNAL_FEEDBACK = _c("feedback_ids", TEXTS, "the complaints it rests on")
+SIGNAL_FEEDBACK = _c("feedback_ids", TEXTS, "the newest 500 of the complaints it rests on")
 
 SIGNAL = Table(
     "gold",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from closeloop.domain.policy import Action, Policy, Rule
 from closeloop.domain.signal import Severity, SignalKind
@@ -63,12 +63,34 @@ def _findings(policy: Policy) -> Iterator[Finding]:
             f"weights: p1 {weights.p1:g}, p2 {weights.p2:g} and p3 {weights.p3:g} do not fall",
             "a more severe signal needs more points",
         )
-    if not any(r.action in ACTED_ON and _takes_all(r, Severity.P1) for r in rules):
+    yield from _unseen(rules)
+
+
+def _unseen(rules: Sequence[Rule]) -> Iterator[Finding]:
+    """Yield what keeps a P1 signal from every person: no rule for all of them, or one before it."""
+    sure = next(
+        (n for n, r in enumerate(rules) if r.action in ACTED_ON and _takes_all(r, Severity.P1)),
+        None,
+    )
+    if sure is None:
         yield Finding(
             None,
             "a P1 signal can end in the digest or nowhere: no rule sends every P1 to a person",
             "add a rule 'action: review' with 'severities: [P1, P2]' and no other bound",
         )
+        return
+    for place, rule in enumerate(rules[:sure]):
+        if rule.action in ACTED_ON or (rule.severities and Severity.P1 not in rule.severities):
+            continue
+        of_p1 = replace(rule, severities=(Severity.P1,))
+        if _shadow(rules[:place], of_p1) is None:
+            where = "in the digest" if rule.action is Action.DIGEST else "nowhere"
+            yield Finding(
+                place,
+                f"'{rule.name}' takes P1 signals before '{rules[sure].name}' can send them to a "
+                f"person: they end {where}",
+                f"move it below '{rules[sure].name}', or let its severities leave P1 out",
+            )
 
 
 def _of_ticket(place: int, rule: Rule) -> Iterator[Finding]:

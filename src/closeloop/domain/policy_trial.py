@@ -19,7 +19,7 @@ from closeloop.domain.autonomy import (
 from closeloop.domain.judgement import Circumstances, Stood, counts_anew, judge, linked, rank
 from closeloop.domain.policy import Action, Policy, SeverityWeights
 from closeloop.domain.review import Label, LabelKind
-from closeloop.domain.severity import severity_of
+from closeloop.domain.severity import REVENUE, TIER, revenue_value, severity_of, tier_term
 from closeloop.domain.signal import SeverityTerm, Signal, SignalKind
 
 DETECTION_FIELDS = ("false_alarms_per_month", "fdr", "snooze")
@@ -123,15 +123,21 @@ def tried(
 def reweighed(signal: Signal, weights: SeverityWeights) -> Signal:
     """Return a signal with the severity that these weights give to its recorded terms.
 
-    A term that the weights do not know keeps its own weight; a signal without terms its severity.
+    What orders and tiers are worth is up to the policy too: those terms are made anew from what the
+    signal holds. A term that the weights do not know keeps its own weight; a signal without terms
+    its severity.
     """
     if not signal.severity_terms:
         return signal
-    terms = tuple(
-        SeverityTerm(t.name, t.value, getattr(weights, t.name, t.weight), t.reason)
-        for t in signal.severity_terms
-    )
+    terms = tuple(_anew(term, signal, weights) for term in signal.severity_terms)
     return replace(signal, severity_terms=terms, severity=severity_of(terms, weights))
+
+
+def _anew(term: SeverityTerm, signal: Signal, weights: SeverityWeights) -> SeverityTerm:
+    if term.name == TIER:
+        return tier_term(signal.tiers, weights)
+    value = revenue_value(signal.order_value, weights) if term.name == REVENUE else term.value
+    return SeverityTerm(term.name, value, getattr(weights, term.name, term.weight), term.reason)
 
 
 def truth_of(signal: Signal, labels: Iterable[Label]) -> Truth:

@@ -17,6 +17,8 @@ FULL_TIER_POINTS = 20.0
 """So many authors of the highest tier are the full tier term."""
 RECENCY_HALF_LIFE_H = 24.0
 """A day after its newest complaint a problem has half of the recency term."""
+REVENUE, TIER = "revenue", "tier"
+"""Names of the terms whose value, beside the weight, is up to the policy."""
 PHYSICAL, LEGAL, FRAUD = "safety", "legal threat", "fraud or security"
 """Names of the urgency rules behind the safety term."""
 LEGAL_TEXTS = 2
@@ -66,7 +68,7 @@ def severity_terms(facts: SeverityFacts, weights: SeverityWeights) -> tuple[Seve
         ),
         SeverityTerm("customers", people, weights.customers, f"{facts.authors} authors"),
         _revenue(facts, weights),
-        _tiers(facts, weights),
+        tier_term(facts.tiers, weights),
         _recency(facts, weights),
         SeverityTerm("impact", _clip(facts.impact), weights.impact, facts.category),
         SeverityTerm(
@@ -87,20 +89,26 @@ def severity_terms(facts: SeverityFacts, weights: SeverityWeights) -> tuple[Seve
 def _revenue(facts: SeverityFacts, weights: SeverityWeights) -> SeverityTerm:
     value = max(facts.order_value, 0.0)
     return SeverityTerm(
-        "revenue",
-        _clip(log1p(value) / log1p(weights.full_order_value)),
+        REVENUE,
+        revenue_value(value, weights),
         weights.revenue,
         f"{facts.orders} orders worth {value:,.0f} together" if facts.orders else "no order known",
     )
 
 
-def _tiers(facts: SeverityFacts, weights: SeverityWeights) -> SeverityTerm:
+def revenue_value(order_value: float, weights: SeverityWeights) -> float:
+    """Return the value (0..1) of the revenue term of orders worth so much together."""
+    return _clip(log1p(max(order_value, 0.0)) / log1p(weights.full_order_value))
+
+
+def tier_term(tiers: Iterable[tuple[str, int]], weights: SeverityWeights) -> SeverityTerm:
+    """Return the term of the customer tiers of those who complain: authors by tier."""
     known = {name.casefold(): share for name, share in weights.tiers}
-    counted = [(t, n) for t, n in facts.tiers if known.get(t.casefold(), 0.0) > 0.0]
+    counted = [(t, n) for t, n in tiers if known.get(t.casefold(), 0.0) > 0.0]
     points = sum(n * known[t.casefold()] for t, n in counted)
     said = ", ".join(f"{n} of tier {t}" for t, n in counted)
     return SeverityTerm(
-        "tier",
+        TIER,
         _clip(log1p(points) / log1p(FULL_TIER_POINTS)),
         weights.tier,
         said or "nobody of a tier that weighs more",
@@ -138,7 +146,10 @@ def told_dangers(reasons: Sequence[Iterable[str]]) -> tuple[str, ...]:
     seen = dict.fromkeys((PHYSICAL, LEGAL, FRAUD), 0)
     told: set[str] = set()
     for number, found in enumerate(reasons, start=1):
-        for name in set(found) & seen.keys():
+        fired = seen.keys() & set(found)
+        if not fired:
+            continue
+        for name in fired:
             seen[name] += 1
         needed: Mapping[str, float] = {
             PHYSICAL: 1,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -46,6 +45,10 @@ class SeverityTerm:
         return self.value * self.weight
 
 
+KEPT_IDS = 500
+"""So many ids of a signal's complaints are kept with it; there may be a hundred thousand."""
+
+
 @dataclass(frozen=True, slots=True)
 class Signal:
     """One underlying problem of one product, raised by a detector.
@@ -54,6 +57,8 @@ class Signal:
     is what it had to reach; `family_size` the number of series tested beside it. `count` and
     `baseline` cover [window_start, window_end); `count_6h` and `baseline_6h` the last six hours,
     which the policy's floor is about. `historic` marks a signal of backfilled rows: never acted on.
+
+    `feedback_ids` are the newest complaints, KEPT_IDS at most: to quote, not to count by.
 
     `trust` (0..1) is how far the complaints speak for themselves and of the product, `oddities` say
     in words what lowers it. `order_value` is what the orders that complaints name are worth together,
@@ -102,16 +107,23 @@ class Signal:
         """Count over baseline; the baseline is held at half a complaint at least."""
         return self.count / max(self.baseline, 0.5)
 
+    @property
+    def all_kept(self) -> bool:
+        """Whether `feedback_ids` are all of its complaints."""
+        return self.count <= KEPT_IDS
+
 
 SHARED_TEXTS = 0.5
 """Two signals that share this part of the smaller one's complaints are one problem."""
 MIN_SHARED = 3
 
 
-def share_complaints(one: Collection[str], other: Collection[str]) -> bool:
-    """Return whether two signals rest on the same complaints: half of the smaller's, at least 3."""
-    shared = len(set(one) & set(other))
-    return shared >= max(MIN_SHARED, SHARED_TEXTS * min(len(one), len(other)))
+def share_complaints(shared: int, one: int, other: int) -> bool:
+    """Return whether two signals rest on the same complaints: half of the smaller's, at least 3.
+
+    `shared` are the complaints of both, of as many as each has in all.
+    """
+    return shared >= max(MIN_SHARED, SHARED_TEXTS * min(one, other))
 
 
 @dataclass(frozen=True, slots=True)

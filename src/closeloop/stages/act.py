@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from math import floor, log2
 from typing import Any
@@ -21,6 +21,7 @@ from closeloop.stages.decide import briefs_of, title_of
 from closeloop.stages.outbox import CREATE, enqueue_create, mirror, tell_tracker
 from closeloop.stages.outbox import deliver as deliver
 from closeloop.stages.problems import root_of
+from closeloop.stages.signal_complaints import complaints_of_signals
 from closeloop.stages.signal_rows import signal_of, signals_by_id
 from closeloop.stages.ticket_text import body_of, examples_of, release_of
 from closeloop.tables import ATTRIBUTION, DECISION, FEEDBACK, SIGNAL
@@ -140,6 +141,8 @@ def _owner(context: StepContext, signal: Signal, brief: Mapping[str, Any] | None
 def _first_complaint(context: StepContext, signal: Signal) -> datetime | None:
     if not signal.feedback_ids:
         return signal.window_start
+    if not signal.all_kept:
+        return complaints_of_signals(context, [signal]).first_at(asdict(signal))
     rows = context.rows(
         FEEDBACK,
         columns=["event_time"],

@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 from closeloop.domain.change import ChangeKind
 from closeloop.ports import StepContext, only_if_in
 from closeloop.stages.candidates import Leader, changes_of, weigh
-from closeloop.stages.product_view import ProductView, hour_of, product_view
-from closeloop.stages.severity_facts import USUAL_DAYS, judged
+from closeloop.stages.product_view import ProductView, product_view
+from closeloop.stages.severity_facts import judged
+from closeloop.stages.signal_complaints import HISTORY, SignalComplaints
 from closeloop.stages.signal_life import (
     TOGETHER,
     elsewhere,
@@ -25,7 +26,8 @@ from closeloop.stages.signal_life import (
     parent_of,
 )
 from closeloop.stages.suspects import write_suspects
-from closeloop.stages.trouble import BASE_DAYS, complaints_of
+from closeloop.stages.trouble import complaints_of
+from closeloop.stats.baseline import Ints
 from closeloop.stats.change_point import WINDOW_H
 from closeloop.tables import ATTRIBUTION, ENRICHMENT, SIGNAL
 
@@ -134,15 +136,15 @@ def _product(
 ) -> None:
     """Weigh a product's signals, and bring `young` up to date."""
     oldest = min(r["window_start"] for r in signals)
-    history = timedelta(days=max(BASE_DAYS, USUAL_DAYS), hours=WINDOW_H)
     view = product_view(
         context,
         product,
-        since=oldest - history,
+        since=oldest - HISTORY,
         segments=("flag_states", "order_value"),
     )
+    complaints = SignalComplaints(view)
     changes = changes_of(context, product)
-    since = min(r["window_start"] for r in signals) - TOGETHER
+    since = oldest - TOGETHER
     family = family_of(context, product, since=since)
     clarity = _clarity(context, product)
     incidents = incidents_elsewhere(
@@ -155,7 +157,7 @@ def _product(
     # The larger first: its verdict counts for its parts.
     for row in sorted(signals, key=lambda r: (-r["count"], r["signal_id"])):
         signal_id = row["signal_id"]
-        leader = _leader(view, row, family, posteriors)
+        leader = _leader(view, row, complaints.rows(row), family, posteriors)
         found = weigh(context, view, row, changes, leader=leader, elsewhere=incidents)
         posteriors[signal_id] = {a["change_id"]: a["posterior"] for a in found}
         before = young.pop(signal_id, None)
@@ -169,14 +171,25 @@ def _product(
     _write_attributions(context, attributions)
     if any(c["notes"] for c in changes):
         for row in signals:
-            write_suspects(context, view, row, attributions[row["signal_id"]], changes)
+            write_suspects(
+                context,
+                view,
+                row,
+                attributions[row["signal_id"]],
+                changes,
+                inside=complaints.rows(row),
+            )
     changed = []
     for row in signals:
         culprit = next((a for a in attributions[row["signal_id"]] if a["blamed"]), None)
         cause = f"{culprit['kind']} {culprit['name']}" if culprit else None
-        fresh = judged(context, view, row, cause=cause)
+        fresh = judged(context, view, row, inside=complaints.rows(row), cause=cause)
         fresh["parent_id"] = row["parent_id"] or parent_of(
-            row, family, causes, snooze=context.config.policy.snooze
+            row,
+            family,
+            causes,
+            snooze=context.config.policy.snooze,
+            shared=complaints.shared,
         )
         if fresh["parent_id"] is None and culprit is not None:
             fresh["parent_id"] = elsewhere(context, row, culprit["change_id"])
@@ -242,6 +255,7 @@ def _attributions_of(context: StepContext, signal_ids: Sequence[str]) -> dict[st
 def _leader(
     view: ProductView,
     row: Row,
+    own: Ints,
     family: Sequence[Row],
     posteriors: Mapping[str, Mapping[str | None, float]],
 ) -> Leader | None:
@@ -258,8 +272,5 @@ def _leader(
     largest = max(beside, key=lambda r: r["count"])
     if largest["signal_id"] not in posteriors:
         return None
-    start, end = (hour_of(row[k]) for k in ("window_start", "window_end"))
-    own = complaints_of(view, row)
-    own = own[(view.hours[own] >= start) & (view.hours[own] <= end)]
     shared = np.isin(own, complaints_of(view, largest))
     return Leader(posteriors[largest["signal_id"]], float(shared.mean()) if len(own) else 0.0)

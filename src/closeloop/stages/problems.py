@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 
 from closeloop.domain.judgement import Judgement, Stood, linked
 from closeloop.domain.policy import Decision
 from closeloop.domain.signal import Signal, share_complaints
 from closeloop.ports import StepContext, only_if_in
+from closeloop.stages.signal_complaints import SignalComplaints, complaints_of_signals
 from closeloop.stages.signal_rows import signal_of
 from closeloop.tables import SIGNAL
 
@@ -16,7 +18,9 @@ class Problems:
     """The problems of some signals: those that name the same parent, with what was decided of them."""
 
     def __init__(self, context: StepContext, signals: Iterable[Signal]) -> None:
+        self._context = context
         self._owners = context.config.owners
+        self._complaints: dict[str, SignalComplaints] = {}
         self._members: dict[str, list[Signal]] = {}
         roots = {root_of(s) for s in signals}
         found = {s.signal_id: s for s in signals}
@@ -56,13 +60,30 @@ class Problems:
         if one.signal_id == other.signal_id or one.product != other.product:
             return False
         same = (one.kind, one.series_id) == (other.kind, other.series_id)
-        if same or share_complaints(one.feedback_ids, other.feedback_ids):
+        if same:
             return True
         first, second = (
             self._owners.owner_of(product=s.product, category=s.category).owner
             for s in (one, other)
         )
-        return first == second
+        return first == second or self._shared(one, other)
+
+    def _shared(self, one: Signal, other: Signal) -> bool:
+        """Whether two signals of a product rest on the same complaints.
+
+        The ids that are kept say it; the complaints are read only where there are more.
+        """
+        if one.all_kept and other.all_kept:
+            both = set(one.feedback_ids) & set(other.feedback_ids)
+            return share_complaints(len(both), len(one.feedback_ids), len(other.feedback_ids))
+        known = self._complaints.get(one.product)
+        if known is None:
+            members = [s for found in self._members.values() for s in found]
+            known = complaints_of_signals(
+                self._context, [s for s in members if s.product == one.product]
+            )
+            self._complaints[one.product] = known
+        return known.shared(asdict(one), asdict(other))
 
 
 def root_of(signal: Signal) -> str:

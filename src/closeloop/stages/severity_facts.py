@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -20,7 +19,7 @@ from closeloop.domain.severity import (
 )
 from closeloop.domain.signal import SignalKind
 from closeloop.ports import StepContext
-from closeloop.stages.product_view import CELL_COLUMNS, Cell, ProductView, hour_of
+from closeloop.stages.product_view import CELL_COLUMNS, Cell, ProductView, coded, hour_of
 from closeloop.stats.baseline import Ints
 from closeloop.stats.segments import Concentration, concentration
 
@@ -32,11 +31,17 @@ Row = dict[str, Any]
 
 
 def judged(
-    context: StepContext, view: ProductView, row: Mapping[str, Any], *, cause: str | None
+    context: StepContext,
+    view: ProductView,
+    row: Mapping[str, Any],
+    *,
+    inside: Ints,
+    cause: str | None,
 ) -> Row:
-    """Return severity, its terms, and the segment of a row of gold.signal; `cause` is blamed."""
-    ids = pa.array(row["feedback_ids"] or [], pa.string())
-    inside = np.flatnonzero(np.asarray(pc.is_in(view.rows.column("feedback_id"), value_set=ids)))
+    """Return severity, its terms, and the segment of a row of gold.signal.
+
+    `inside` are the rows of all its complaints, in order of time; `cause` is blamed.
+    """
     weights = context.config.policy.weights
     facts = _facts(context, view, row, inside, cause=cause)
     terms = severity_terms(facts, weights)
@@ -87,11 +92,12 @@ def _facts(
 
 def _tiers(view: ProductView, chosen: pa.Array) -> tuple[tuple[str, int], ...]:
     """Return authors by tier; a complaint without a known author is one of its own."""
-    tiers = view.rows.column("customer_tier").take(chosen).to_pylist()
-    authors = view.rows.column("author_key").take(chosen).to_pylist()
-    pairs = zip(tiers, authors, range(len(tiers)), strict=True)
-    distinct = {(tier, author or number) for tier, author, number in pairs if tier}
-    return tuple(sorted(Counter(tier for tier, _ in distinct).items()))
+    tier = coded(view.rows.column("customer_tier").take(chosen))
+    author = coded(view.rows.column("author_key").take(chosen)).codes
+    own = np.where(author >= 0, author, len(author) + np.arange(len(author)))
+    pairs = np.unique(np.stack([tier.codes, own], axis=1)[tier.codes >= 0], axis=0)
+    counts = np.bincount(pairs[:, 0], minlength=len(tier.names)).tolist()
+    return tuple((name, n) for name, n in zip(tier.names, counts, strict=True) if name)
 
 
 def _segments(row: Mapping[str, Any], concentrated: Sequence[Concentration]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from closeloop.domain.signal import SignalKind
+from closeloop.domain.signal import KEPT_IDS, SignalKind
 from closeloop.ports import StepContext
 from closeloop.stages.product_view import Cell, ProductView, hour_of, time_of
 from closeloop.stages.subject import beside
@@ -26,9 +27,10 @@ from closeloop.tables import SIGNAL
 
 SERIES_DETECTOR = "shiryaev-roberts"
 RELEASE_DETECTOR = "release-watch"
-MAX_IDS = 500
 GROWN = 1.25
 """A lasting signal is written again when its count has grown by a quarter."""
+MIN_SHARE = 1 / 3
+"""A complaint category that this part of a signal's complaints have names it, whatever else they are."""
 CALIBRATION = "calibration"
 """State of the learn step: what people's labels say, per product and category."""
 
@@ -208,7 +210,7 @@ class SignalBook:
             "ratio": fresh["count"] / max(fresh["baseline"], 0.5),
             "authors": self._authors(inside),
             **self._trust(fresh, inside),
-            "feedback_ids": self._view.ids(inside[-MAX_IDS:]),
+            "feedback_ids": self._view.ids(inside[-KEPT_IDS:]),
             "confidence": self._confidence(fresh["kind"], inside),
             "historic": historic,
         }
@@ -267,11 +269,26 @@ class SignalBook:
         return {"trust": trust, "oddities": said}
 
     def _category(self, inside: Ints) -> str | None:
-        """Return the complaint category that most of the complaints have."""
-        codes = self._view.category.codes[inside[self._view.complaint[inside]]]
-        if len(codes) == 0:
+        """Return what is complained of most: the category that most of the complaints have.
+
+        A text with several complaint categories counts in each: "other" as its main one must not
+        hide what it complains of. A category that is no complaint names a signal only where it is
+        the main one of more texts than any complaint category has, and none has a third of them.
+        """
+        view = self._view
+        told = np.zeros(len(view.hours), dtype=np.bool_)
+        told[inside] = view.complaint[inside]
+        if not told.any():
             return None
-        return self._view.category.names[int(np.bincount(codes).argmax())]
+        codes = view.category.codes[told]
+        sizes = np.bincount(codes[codes >= 0], minlength=len(view.category.names)).tolist()
+        main = Counter(dict(zip(view.category.names, sizes, strict=True)))
+        complained = {c.name for c in self._context.config.taxonomy.categories if c.complaint}
+        held = {n: int(told[rows].sum()) for n, rows in view.in_category.items() if n in complained}
+        best = max(sorted(held), key=lambda n: (held[n], main[n]))
+        idle = max(sorted(main.keys() - complained), key=lambda n: main[n], default=best)
+        enough = min(MIN_SHARE * int(told.sum()), main[idle])
+        return best if held[best] >= enough else idle
 
     def _confidence(self, kind: str, inside: Ints) -> float | None:
         """Return the mean confidence that the complaints belong here; a release needs none."""

@@ -10,7 +10,6 @@ from typing import Any
 import pyarrow.compute as pc
 
 from closeloop.domain.change import ChangeKind
-from closeloop.domain.signal import share_complaints
 from closeloop.ports import Condition, StepContext, only_if_in
 from closeloop.stages.product_view import ProductView, hour_of, product_view
 from closeloop.stages.trouble import complaints_of
@@ -52,12 +51,17 @@ def family_of(context: StepContext, product: str, *, since: datetime) -> list[Ro
 
 
 def parent_of(
-    row: Row, family: Sequence[Row], causes: Mapping[str, str], *, snooze: timedelta
+    row: Row,
+    family: Sequence[Row],
+    causes: Mapping[str, str],
+    *,
+    snooze: timedelta,
+    shared: Callable[[Row, Row], bool],
 ) -> str | None:
     """Return the first signal that is the same problem, or another's that has the same cause.
 
     The same problem: the same series again within the snooze, or most of the texts of the smaller
-    are the larger's. The same cause: the same change is blamed. All of a problem have one parent.
+    are the larger's (`shared` says so). The same cause: the same change is blamed. All of a problem have one parent.
     """
     for other in family:
         if other["signal_id"] == row["signal_id"]:
@@ -67,8 +71,7 @@ def parent_of(
         again = (other["kind"], other["series_id"]) == (row["kind"], row["series_id"])
         again = again and row["window_start"] - other["window_end"] <= snooze
         together = other["window_end"] > row["window_start"] - TOGETHER
-        shared = share_complaints(row["feedback_ids"] or (), other["feedback_ids"] or ())
-        if together and (same_cause or again or shared):
+        if together and (same_cause or again or shared(row, other)):
             return _head(other, row)
     return None
 

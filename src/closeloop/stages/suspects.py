@@ -10,7 +10,7 @@ import numpy as np
 
 from closeloop.ports import StepContext, Vectors, only_if_in
 from closeloop.stages.product_view import ProductView, latest_revisions
-from closeloop.stats.baseline import Floats
+from closeloop.stats.baseline import Floats, Ints
 from closeloop.stats.suspects import rank
 from closeloop.tables import EMBEDDING, FEEDBACK, SUSPECT
 
@@ -31,8 +31,13 @@ def write_suspects(
     row: Mapping[str, Any],
     candidates: Sequence[Row],
     changes: Sequence[Row],
+    *,
+    inside: Ints,
 ) -> None:
-    """Write the most suspect items of the likely change of a signal; none where it holds none."""
+    """Write the most suspect items of the likely change of a signal; none where it holds none.
+
+    `inside` are the rows of the signal's complaints.
+    """
     likely = max(
         (c for c in candidates if c["change_id"] is not None),
         key=lambda c: (c["blamed"], c["posterior"], c["name"]),
@@ -43,7 +48,11 @@ def write_suspects(
     if likely is not None and (likely["blamed"] or likely["posterior"] >= LIKELY):
         change = next(c for c in changes if c["change_id"] == likely["change_id"])
         items = json.loads(change["notes"] or "[]")
-    fresh = _ranked(context, view, row, likely["change_id"], items) if likely and items else []
+    fresh = (
+        _ranked(context, view, row, likely["change_id"], items, inside=inside)
+        if likely and items
+        else []
+    )
     if [{k: r[k] for k in r if k != "batch_id"} for r in _ordered(held)] == fresh:
         return
     if held:
@@ -61,11 +70,11 @@ def _ranked(
     row: Mapping[str, Any],
     change_id: str,
     items: Sequence[Row],
+    *,
+    inside: Ints,
 ) -> list[Row]:
-    own = list(row["feedback_ids"] or ())[-MAX_TEXTS:]
-    inside = set(row["feedback_ids"] or ())
-    newest = view.rows.column("feedback_id").to_pylist()[-3 * MAX_TEXTS :]
-    others = [i for i in newest if i not in inside][-MAX_TEXTS:]
+    own = view.ids(inside[-MAX_TEXTS:])
+    others = view.ids(np.setdiff1d(np.arange(len(view.hours)), inside)[-MAX_TEXTS:])
     texts = _texts(context, [*own, *others])
     owner = context.config.owners.owner_of(product=view.product, category=row["category"])
     likeness = _likeness(context, [_said(i) for i in items], own)

@@ -60,6 +60,33 @@ def test_what_can_t_be_meant_is_named(rules: tuple[Rule, ...], expected: str) ->
     assert expected in problems(*rules)
 
 
+@pytest.mark.parametrize(
+    ("rules", "found"),
+    [
+        ((Rule("quiet", Action.SUPPRESS, kinds=("theme",)), ALL_TO_PEOPLE), {0}),
+        ((Rule("lone", Action.DIGEST, severities=(P1, P3)), ALL_TO_PEOPLE), {0}),
+        ((Rule("calm", Action.DIGEST, severities=(P2, P3)), ALL_TO_PEOPLE), set()),
+        ((ALL_TO_PEOPLE, Rule("quiet", Action.SUPPRESS, kinds=("theme",))), set()),
+        (
+            (Rule("themes", Action.REVIEW, severities=(P1,), kinds=("theme",)),
+             Rule("quiet", Action.SUPPRESS, kinds=("theme",)), ALL_TO_PEOPLE),
+            set(),
+        ),
+        (
+            (Rule("few", Action.REVIEW, severities=(P1,), min_count=9),
+             Rule("quiet", Action.SUPPRESS, kinds=("theme",)), ALL_TO_PEOPLE),
+            {1},
+        ),
+    ],
+)  # fmt: skip
+def test_a_rule_that_keeps_a_p1_from_every_person_is_named(
+    rules: tuple[Rule, ...], found: set[int]
+) -> None:
+    named = [f for f in findings(Policy(rules, "v")) if "takes P1 signals before" in f.problem]
+    assert {f.rule for f in named} == found
+    assert all("'people'" in f.problem for f in named)
+
+
 def test_severities_have_to_fall() -> None:
     assert "do not fall" in problems(ALL_TO_PEOPLE, weights=SeverityWeights(p1=30.0, p2=45.0))
 
@@ -77,6 +104,23 @@ bounds = st.fixed_dictionaries(
         "require_fdr": st.booleans(),
     }
 )
+
+
+@given(
+    st.lists(st.tuples(bounds, st.sampled_from(list(Action))), max_size=3),
+    st.sampled_from(["payment failure", "broken UI", "praise"]), st.booleans(), st.integers(1, 60),
+)  # fmt: skip
+def test_without_a_finding_of_it_every_p1_reaches_a_person(
+    given_rules: list[tuple[dict[str, object], Action]], category: str, fdr: bool, count: int
+) -> None:
+    first = [Rule(f"r{n}", action, **one) for n, (one, action) in enumerate(given_rules)]  # type: ignore[arg-type]
+    policy = Policy((*first, ALL_TO_PEOPLE), "v")
+    signal = signal_of(signal_row(severity="P1", category=category, fdr_pass=fdr, count=count,
+                                  segments=["region=IN"], order_value=50.0))  # fmt: skip
+    standing = Standing("shop-app", category, labels=0, right=0, earned=False)
+    judged = judge(signal, policy, circumstances=Circumstances(standing=standing))
+    warned = {f"r{f.rule}" for f in findings(policy) if "takes P1 signals before" in f.problem}
+    assert judged.action in (Action.TICKET, Action.REVIEW) or judged.rule in warned
 
 
 @given(st.lists(bounds, min_size=2, max_size=4), st.sampled_from([P1, P2, P3]),

@@ -13,6 +13,7 @@ from closeloop.domain.policy import Action, SeverityWeights
 from closeloop.domain.policy_difference import Effect, Tally, differences, tallies
 from closeloop.domain.policy_trial import JudgedState, Truth, differing, reweighed, tried, truth_of
 from closeloop.domain.review import Label, LabelKind
+from closeloop.domain.severity import SeverityFacts, severity_of, severity_terms
 from closeloop.domain.signal import Severity, SeverityTerm
 from closeloop.stages.signal_rows import signal_of
 from closeloop.testing.configuration import example_policy
@@ -66,6 +67,31 @@ def test_a_severity_is_weighed_anew_from_its_terms() -> None:
     assert heavier.severity_terms[0].weight == 90.0
     bare = replace(signal, severity_terms=(), severity=Severity.P2)
     assert reweighed(bare, SeverityWeights()).severity is Severity.P2
+
+
+@given(
+    st.floats(0, 1e6),
+    st.lists(st.tuples(st.sampled_from(["gold", "VIP", "free"]), st.integers(1, 40)), max_size=3),
+    st.floats(1, 1e9),
+    st.floats(0, 1),
+)
+def test_what_orders_and_tiers_are_worth_is_the_tried_policy_s(
+    order_value: float, tiers: list[tuple[str, int]], full: float, gold: float
+) -> None:
+    facts = SeverityFacts(
+        negative=0.9, count=40, baseline=8.0, count_6h=20, baseline_6h=2.0, authors=30, impact=0.9,
+        category="payment failure", release=None, safety_words=(), order_value=order_value,
+        orders=3, tiers=tuple(tiers),
+    )  # fmt: skip
+    old, other = SeverityWeights(), SeverityWeights(full_order_value=full, tiers=(("gold", gold),))
+    recorded = replace(
+        signal_of(signal_row()), severity_terms=severity_terms(facts, old),
+        order_value=order_value, tiers=tuple(tiers),
+    )  # fmt: skip
+    wanted = severity_terms(facts, other)
+    assert reweighed(recorded, other).severity_terms == wanted
+    assert reweighed(recorded, other).severity is severity_of(wanted, other)
+    assert reweighed(recorded, old).severity_terms == recorded.severity_terms
 
 
 @given(st.permutations(range(6)))

@@ -232,6 +232,46 @@ def test_a_theme_is_a_series_while_it_is_eligible(columns, raised):
         assert signal["family_size"] == 5
 
 
+@pytest.mark.parametrize(
+    ("mains", "further", "named"),
+    [
+        ({"other": 18, "account access": 12}, "account access", "account access"),
+        ({"other": 26, "broken UI": 4}, "broken UI", "broken UI"),
+        ({"account access": 12, "broken UI": 18}, "account access", "account access"),
+    ],
+)
+def test_what_is_complained_of_most_names_a_theme_s_signal(mains, further, named):
+    context = InMemoryContext(now=NOW)
+    context.as_step("theme").merge(THEME, THEME.from_rows([theme("t1")]))
+    history = History().calm()
+    for row in history.rows[::7]:
+        if row["category"] != "praise":
+            row["theme_id"] = "t1"
+    run(context, history)
+    for main, count in mains.items():
+        told = [{"category": c, "confidence": 0.8} for c in dict.fromkeys((main, further))]
+        history.burst(count, end=NOW + 3 * HOUR, category=main, categories=told, theme_id="t1")
+    context.next_pass(now=NOW + 3 * HOUR)
+    found = {(s["kind"], s["theme_id"]): s for s in run(context, history)}
+    assert found["theme", "t1"]["category"] == named
+
+
+def test_other_names_a_signal_only_where_no_complaint_has_a_third():
+    context = InMemoryContext(now=NOW)
+    context.as_step("theme").merge(THEME, THEME.from_rows([theme("t1")]))
+    history = History().calm()
+    for row in history.rows[::7]:
+        if row["category"] != "praise":
+            row["theme_id"] = "t1"
+    run(context, history)
+    for further in ("account access", "broken UI", "payment failure", "shipping delay"):
+        told = [{"category": c, "confidence": 0.8} for c in ("other", further)]
+        history.burst(8, end=NOW + 3 * HOUR, category="other", categories=told, theme_id="t1")
+    context.next_pass(now=NOW + 3 * HOUR)
+    found = {(s["kind"], s["theme_id"]): s for s in run(context, history)}
+    assert found["theme", "t1"]["category"] == "other"
+
+
 def test_a_theme_of_praise_is_not_eligible():
     context = InMemoryContext(now=NOW)
     context.as_step("theme").merge(THEME, THEME.from_rows([theme("t1")]))

@@ -12,6 +12,10 @@ START = datetime(2024, 3, 1, tzinfo=UTC)
 SNOOZE = timedelta(days=7)
 
 
+def apart(one: Any, other: Any) -> bool:
+    return False
+
+
 def _signal(name: str, *, hour: int = 0, parent: str | None = None, series: str = "s") -> Any:
     return {
         "signal_id": name,
@@ -26,21 +30,21 @@ def _signal(name: str, *, hour: int = 0, parent: str | None = None, series: str 
 
 def test_the_same_series_again_is_the_same_problem() -> None:
     first, again = _signal("a"), _signal("b", hour=12)
-    assert parent_of(again, [first, again], {}, snooze=SNOOZE) == "a"
-    assert parent_of(first, [first, again], {}, snooze=SNOOZE) is None
+    assert parent_of(again, [first, again], {}, snooze=SNOOZE, shared=apart) == "a"
+    assert parent_of(first, [first, again], {}, snooze=SNOOZE, shared=apart) is None
 
 
 def test_one_cause_makes_one_problem() -> None:
     first, other = _signal("a", series="s"), _signal("b", hour=3, series="t")
-    assert parent_of(other, [first, other], {}, snooze=SNOOZE) is None
+    assert parent_of(other, [first, other], {}, snooze=SNOOZE, shared=apart) is None
     causes = {"a": "release 2", "b": "release 2"}
-    assert parent_of(other, [first, other], causes, snooze=SNOOZE) == "a"
+    assert parent_of(other, [first, other], causes, snooze=SNOOZE, shared=apart) == "a"
 
 
 def test_who_has_children_is_not_its_own_parent() -> None:
     """A signal that is listed after its child (it was found anew) stays the head of both."""
     head, child = _signal("head"), _signal("child", hour=6, parent="head")
-    assert parent_of(head, [child, head], {}, snooze=SNOOZE) is None
+    assert parent_of(head, [child, head], {}, snooze=SNOOZE, shared=apart) is None
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.sampled_from("st")), min_size=2, max_size=6))
@@ -48,8 +52,8 @@ def test_in_any_order_nobody_is_its_own_parent(hours: list[tuple[int, str]]) -> 
     family: list[Any] = []
     for number, (hour, series) in enumerate(hours):
         row = _signal(f"n{number}", hour=hour, series=series)
-        row["parent_id"] = parent_of(row, family, {}, snooze=SNOOZE)
+        row["parent_id"] = parent_of(row, family, {}, snooze=SNOOZE, shared=apart)
         family.append(row)
     for row in family:
         for order in (family, family[::-1]):
-            assert parent_of(row, order, {}, snooze=SNOOZE) != row["signal_id"]
+            assert parent_of(row, order, {}, snooze=SNOOZE, shared=apart) != row["signal_id"]
