@@ -12,7 +12,7 @@ import numpy as np
 from closeloop.domain.change import ChangeKind
 from closeloop.domain.signal import SignalKind
 from closeloop.ports import StepContext
-from closeloop.stages.comparison import Comparison, compare
+from closeloop.stages.comparison import Comparison, Sample, compare
 from closeloop.stages.exposed import (
     Adoption,
     Reach,
@@ -23,7 +23,7 @@ from closeloop.stages.exposed import (
     share_named,
     stages_of,
 )
-from closeloop.stages.product_view import Bools, ProductView, hour_of, time_of
+from closeloop.stages.product_view import ProductView, hour_of, time_of
 from closeloop.stages.trouble import DAY_H, complaints_of, hourly_counts, span_of
 from closeloop.stats.baseline import Floats, Ints
 from closeloop.stats.change_point import (
@@ -124,7 +124,7 @@ def weigh(
         among = among & np.isfinite(view.rating)
     span = span_of(view, signal, complaints, now=hour_of(context.now))
     counts, expected = hourly_counts(view, complaints, span)
-    usual = float(expected.mean())
+    sample = Sample(view, complaints, among, float(expected.mean()))
     known = [c for c in changes if hour_of(c["started_at"]) < span.last]
     reached = [reaches(view, c, known) for c in candidates]
     versions = {v for ways in reached for way in ways for v in way.versions}
@@ -137,18 +137,9 @@ def weigh(
             if way.later and not _seen_itself(found):
                 continue
             comparison = compare(
-                view,
-                way,
-                adoption,
-                complaints=complaints,
-                among=among,
-                usual=usual,
-                since=span.onset,
-                until=span.until,
+                sample, way, adoption, since=(span.onset, span.earliest), until=span.until
             )
-            shapes = _shapes(
-                view, way, adoption, complaints=complaints, among=among, hours=span.hours
-            )
+            shapes = _shapes(sample, way, adoption, hours=span.hours)
             fit = _likelihood(way.change, counts, expected, shapes, first=span.first)
             fit += 0.0 if comparison is None else comparison.log_factor
             found.append(_Weighed(fit, way, comparison))
@@ -256,15 +247,7 @@ def _likelihood(
     return candidate_likelihood(counts, expected, shapes, HOURLY_PHI, end_h=end_h)
 
 
-def _shapes(
-    view: ProductView,
-    reach: Reach,
-    adoption: Adoption,
-    *,
-    complaints: Ints,
-    among: Bools,
-    hours: Ints,
-) -> Floats:
+def _shapes(sample: Sample, reach: Reach, adoption: Adoption, *, hours: Ints) -> Floats:
     """Return how a change may have reached its users in the hours [shapes, hours].
 
     By its counted users, where they are known; else by its stages, and as other feedback names it:
@@ -280,7 +263,9 @@ def _shapes(
         stages=stages_of(change),
         taus_h=SUDDEN_TAUS_H if change["kind"] in SUDDEN else TAUS_H,
     )
-    shares = share_named(view, reach, complaints=complaints, among=among, hours=hours)
+    shares = share_named(
+        sample.view, reach, complaints=sample.complaints, among=sample.among, hours=hours
+    )
     return shapes if shares is None else np.vstack([shapes, lagged(shares)])
 
 

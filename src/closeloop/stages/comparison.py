@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,42 +73,58 @@ class Comparison:
         return float(np.log(max(self.too_few, 1e-12)))
 
 
-def compare(
-    view: ProductView,
-    reach: Reach,
-    adoption: Adoption,
-    *,
-    complaints: Ints,
-    among: Bools,
-    usual: float,
-    since: int,
-    until: int,
-) -> Comparison | None:
-    """Compare exposed with unexposed feedback from hour `since` to `until`, once the change began.
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The feedback that is compared: `complaints` (rows) of what could be one, `among` [rows].
 
-    None where nobody says which. It is compared within half days: pooled, the hours in which few
-    had a version yet, and in which trouble was small yet, would make a rollout guilty of whatever
-    it meets. `among` [rows] is the feedback that could have been a complaint, `usual` complaints an
-    hour are expected. Where too little feedback comes from a side, complaints are compared with the
-    users of the version, if those are counted.
+    `usual` complaints an hour are expected.
     """
+
+    view: ProductView
+    complaints: Ints
+    among: Bools
+    usual: float
+
+
+def compare(
+    sample: Sample, reach: Reach, adoption: Adoption, *, since: Sequence[int], until: int
+) -> Comparison | None:
+    """Compare exposed with unexposed feedback up to hour `until`, once the change began.
+
+    From the first hour of `since` that leaves enough on both sides, else from the last; None where
+    nobody says which. It is compared within half days: pooled, the hours in which few had a version
+    yet, and in which trouble was small yet, would make a rollout guilty of whatever it meets. Where
+    too little feedback comes from a side, complaints are compared with the users of the version, if
+    those are counted.
+    """
+    found = None
+    for first in since:
+        found = _compare(sample, reach, adoption, max(reach.start, first), until)
+        if found is not None and found.ratio.enough:
+            break
+    return found
+
+
+def _compare(
+    sample: Sample, reach: Reach, adoption: Adoption, since: int, until: int
+) -> Comparison | None:
     if reach.told is None:
         return None
     named, exposed = reach.told
-    since = max(reach.start, since)
-    hit = np.zeros(len(view.hours), dtype=np.bool_)
-    hit[complaints] = True
-    here = (view.hours >= since) & (view.hours <= until) & among
+    all_hours = sample.view.hours
+    hit = np.zeros(len(all_hours), dtype=np.bool_)
+    hit[sample.complaints] = True
+    here = (all_hours >= since) & (all_hours <= until) & sample.among
     inside = named & here
     if not inside.any():
         return None
     own, said = int((inside & exposed & hit).sum()), int((inside & hit).sum())
-    ratio = odds_ratio(_strata(view.hours[inside], exposed[inside], hit[inside]))
+    ratio = odds_ratio(_strata(all_hours[inside], exposed[inside], hit[inside]))
     if not ratio.enough and not reach.partial:
-        ratio = _by_users(reach, adoption, view.hours[inside & hit], own=own, until=until) or ratio
+        ratio = _by_users(reach, adoption, all_hours[inside & hit], own=own, until=until) or ratio
     # Usual are those of all; only a part of them says whether it had the change.
     part = said / max(int((here & hit).sum()), 1)
-    excess = max(said - part * usual * max(until - since, 1), 0.0)
+    excess = max(said - part * sample.usual * max(until - since, 1), 0.0)
     return Comparison(ratio, own, said, excess)
 
 

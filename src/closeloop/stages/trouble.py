@@ -39,10 +39,11 @@ DAY_H = 24
 class Span:
     """Hours since 1970 of a signal's trouble: `onset` to `until`, and what is looked at around it.
 
-    `first` to `last` (exclusive) are the hours whose complaints are held against the changes' times.
+    `earliest` is the hour at which it may have begun at the earliest; `first` to `last` (exclusive) are the hours whose complaints are held against the changes' times.
     """
 
     first: int
+    earliest: int
     onset: int
     until: int
     last: int
@@ -56,14 +57,15 @@ class Span:
 def span_of(view: ProductView, signal: Mapping[str, Any], complaints: Ints, *, now: int) -> Span:
     """Return the hours of a signal's trouble, with the calm before and after it."""
     start = hour_of(signal["window_start"])
+    earliest = start - FORERUN_H
     until = _trouble_ends(view, signal, complaints, now=now)
     if signal["kind"] == SignalKind.RELEASE:
         # Low ratings of a version have no onset of their own, and begin with it.
         last = min(until, hour_of(signal["window_end"] + AFTERMATH))
-        return Span(last - WINDOW_H, start - FORERUN_H, until, last)
+        return Span(last - WINDOW_H, earliest, earliest, until, last)
     last = min(until + CALM_H, now)
-    first = min(last - WINDOW_H, start - FORERUN_H - CALM_BEFORE_H)
-    widest = Span(first, start - FORERUN_H, until, last)
+    first = min(last - WINDOW_H, earliest - CALM_BEFORE_H)
+    widest = Span(first, earliest, earliest, until, last)
     counts, expected = hourly_counts(view, complaints, widest)
     return replace(widest, onset=first + _onset(counts, expected, start - first))
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from closeloop.stages.comparison import Comparison, compare
+from closeloop.stages.comparison import Comparison, Sample, compare
 from closeloop.stages.exposed import Adoption, reaches
 from closeloop.stages.product_view import ProductView, hour_of, product_view
 from closeloop.stats.odds import odds_ratio
@@ -33,10 +33,14 @@ def compared(
         "complaints": view.members("category", "payment failure"),
         "among": view.testable,
         "usual": 0.0,
-        "since": hour_of(NOW) - 48,
-        "until": hour_of(NOW) + hours,
     }
-    found = compare(view, reach, adoption or Adoption({}), **(held | overrides))
+    found = compare(
+        Sample(view, **(held | overrides)),
+        reach,
+        adoption or Adoption({}),
+        since=(hour_of(NOW),),
+        until=hour_of(NOW) + hours,
+    )
     assert found is not None
     return found
 
@@ -115,3 +119,25 @@ def test_what_is_usual_is_scaled_to_those_who_say_what_they_have():
     assert (found.own, found.complaints) == (1, 12)
     assert found.excess > 11
     assert found.log_factor < -2
+
+
+def test_calm_hours_give_a_side_where_the_trouble_s_own_have_none():
+    """When trouble is seen nearly all have the version; before, some had not."""
+    history = History()
+    for i in range(48):
+        history.add(NOW + i * HOUR, "praise", version="2.0" if i % 2 else "1.0")
+    for i in range(48):
+        hit = "payment failure" if i % 4 else "praise"
+        history.add(NOW + 48 * HOUR + i * HOUR / 2, hit, version="1.0" if i % 8 == 0 else "2.0")
+    view = view_of(history)
+    change = release("2.0", NOW, region=None, platform=None)
+    (reach,) = reaches(view, change, [change])
+    sample = Sample(view, view.members("category", "payment failure"), view.testable, 0.0)
+    onset, until = hour_of(NOW) + 48, hour_of(NOW) + 72
+    own = compare(sample, reach, Adoption({}), since=(onset,), until=until)
+    wider = compare(sample, reach, Adoption({}), since=(onset, hour_of(NOW)), until=until)
+    assert own is not None
+    assert wider is not None
+    assert not own.ratio.enough
+    assert wider.ratio.enough
+    assert wider.allows_blame
