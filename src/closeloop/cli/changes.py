@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 FORMATS = ("csv", "jsonl", "json", "parquet")
 STEP = "changes"
+SOME_LEFT_OUT, NOTHING_USED = 1, 2
+"""How an import ends that could not use some of the rows, or none."""
 KINDS = ("release", "flag", "incident", "article", "config")
 
 
@@ -64,7 +66,10 @@ def import_(
     time_format: str | None,
     as_json: bool,
 ) -> None:
-    """Import changes from csv, jsonl, json or parquet; the same change again changes nothing."""
+    """Import changes from csv, jsonl, json or parquet; the same change again changes nothing.
+
+    Exit 1 where a row was left out, 2 where all were and nothing was taken in.
+    """
     from closeloop.connectors.changes.change_rows import import_changes
     from closeloop.connectors.intake.fields import CHANGE_FIELDS
 
@@ -72,7 +77,9 @@ def import_(
     request = _request(maps, CHANGE_FIELDS, format_name, encoding, product, timezone, time_format)
     with workspace.step(STEP) as step:
         report = import_changes(step, paths, request, kind=kind)
-    _tell(report, what="changes", as_json=as_json)
+    default = workspace.config.default_product
+    _tell(report, what="changes", default=default, as_json=as_json)
+    _end(ctx, report)
 
 
 @changes.command("add")
@@ -212,7 +219,10 @@ def import_exposure_(
     time_format: str | None,
     as_json: bool,
 ) -> None:
-    """Import exposure per hour or day; the same figures again change nothing."""
+    """Import exposure per hour or day; the same figures again change nothing.
+
+    Exit 1 where a row was left out, 2 where all were and nothing was taken in.
+    """
     from closeloop.connectors.changes.exposure_rows import import_exposure
     from closeloop.connectors.intake.fields import EXPOSURE_FIELDS
 
@@ -220,7 +230,9 @@ def import_exposure_(
     request = _request(maps, EXPOSURE_FIELDS, format_name, encoding, product, timezone, time_format)
     with workspace.step("exposure") as step:
         report = import_exposure(step, paths, request, period=period)
-    _tell(report, what="rows of exposure", as_json=as_json)
+    default = workspace.config.default_product
+    _tell(report, what="rows of exposure", default=default, as_json=as_json)
+    _end(ctx, report)
 
 
 def _request(
@@ -253,7 +265,20 @@ def _request(
     )
 
 
-def _tell(report: ImportReport, *, what: str, as_json: bool) -> None:
+def _end(ctx: click.Context, report: ImportReport) -> None:
+    """End with 2 where no row could be used, with 1 where some could not."""
+    if report.all_left_out:
+        click.echo(
+            f"closeloop: nothing was taken in: none of the {report.rows:,} rows could be used\n"
+            "  the first reasons are told; --map FIELD=COLUMN says which column is which",
+            err=True,
+        )
+        ctx.exit(NOTHING_USED)
+    if report.left_out:
+        ctx.exit(SOME_LEFT_OUT)
+
+
+def _tell(report: ImportReport, *, what: str, default: str, as_json: bool) -> None:
     if as_json:
         print_json(report.as_dict())
         return
@@ -261,6 +286,11 @@ def _tell(report: ImportReport, *, what: str, as_json: bool) -> None:
         click.echo(safe(file))
         tell_mapping(mapping)
     tell_zone(report.zoneless, report.timezone, setting="--timezone")
+    if report.productless:
+        click.echo(
+            f"{report.productless:,} rows name no product: taken for {safe(default)!r} "
+            "(change: --product, or --map product=COLUMN)"
+        )
     parts = [f"{report.new:,} new", f"{report.changed:,} brought up to date"]
     parts.append(f"{report.unchanged:,} known already")
     if report.repeated:

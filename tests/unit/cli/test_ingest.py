@@ -148,6 +148,27 @@ def test_exposure_import(workspace: Workspace, tmp_path: Path) -> None:
     assert workspace.committed(EXPOSURE)["users"].to_pylist() == [100.0]
 
 
+def test_an_import_that_leaves_rows_out_is_no_success(workspace: Workspace, tmp_path: Path) -> None:
+    path = tmp_path / "users.csv"
+    path.write_text("date,users\n2024-02-01,100\nsoon,3\n2024-02-02,-1\n", encoding="utf-8")
+    some = run(workspace, "exposure", "import", path)
+    assert some.exit_code == 1
+    assert "3 rows of exposure read: 1 new" in some.output
+    assert "1 rows name no product: taken for 'default'" in some.output
+    assert workspace.committed(EXPOSURE).num_rows == 1
+    path.write_text("date,users\nsoon,3\n2024-02-02,-1\n", encoding="utf-8")
+    assert run(workspace, "exposure", "import", path).exit_code == 2
+    releases = tmp_path / "releases.csv"
+    releases.write_text("version,date,product\n1.2,2024-02-01,wallet\n", encoding="utf-8")
+    unkinded = run(workspace, "changes", "import", releases)
+    assert unkinded.exit_code == 2
+    assert "no kind (give --kind)" in unkinded.output
+    assert "nothing was taken in: none of the 1 rows could be used" in unkinded.output
+    assert "name no product" not in ok(
+        workspace, "changes", "import", releases, "--kind", "release"
+    )
+
+
 def test_quarantine_list_export_and_retry(workspace: Workspace, tmp_path: Path) -> None:
     text = (
         "id,content,at,when\n1,it is bad,2024-02-01,2024-02-01\n2,=1+1 is bad,soon,2024-02-02\n"

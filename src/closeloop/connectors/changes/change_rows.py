@@ -192,14 +192,15 @@ def _change(
         problem = "no time of start"
     if problem is None and not found_kind:
         problem = "no kind (give --kind)"
+    product = request.product or values.get("product")
     if problem is None:
         try:
-            return make_change(
+            made = make_change(
                 step.config,
                 kind=found_kind,
                 started_at=values["started_at"],
                 now=step.now,
-                product=request.product or values.get("product"),
+                product=product,
                 name=values.get("name"),
                 version=values.get("version"),
                 ended_at=values.get("ended_at"),
@@ -211,5 +212,8 @@ def _change(
             )
         except UsageError as error:
             problem = error.message
+        else:
+            report.productless += product is None
+            return made
     report.leave_out(row.file, row.line, problem)
     return None

@@ -90,8 +90,10 @@ def _exposure(
     if problem is not None or start is None:
         report.leave_out(row.file, row.line, problem or "no time of start")
         return None
+    product = request.product or values.get("product")
+    report.productless += product is None
     return {
-        "product": step.config.product_id(request.product or values.get("product")),
+        "product": step.config.product_id(product),
         "version": values.get("version") or "",
         "platform": (values.get("platform") or "").lower(),
         "region": values.get("region") or "",

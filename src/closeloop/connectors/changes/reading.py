@@ -44,6 +44,8 @@ class ImportReport:
     left_out: int = 0
     zoneless: int = 0
     timezone: str = "UTC"
+    productless: int = 0
+    """Rows that were taken in and name no product: they went to the default one."""
     problems: list[str] = field(default_factory=list)
     """The first lines that were left out, with the reason."""
     mappings: list[tuple[str, ColumnMapping]] = field(default_factory=list)
@@ -54,6 +56,11 @@ class ImportReport:
         if len(self.problems) < MAX_PROBLEMS_SHOWN:
             self.problems.append(f"{redact(file, keep=80)}:{line}: {why}")
 
+    @property
+    def all_left_out(self) -> bool:
+        """Whether there were rows and not one could be used."""
+        return 0 < self.rows == self.left_out
+
     def as_dict(self) -> dict[str, Any]:
         """Return the report for programs."""
         return {
@@ -63,6 +70,7 @@ class ImportReport:
             "unchanged": self.unchanged,
             "repeated": self.repeated,
             "left_out": self.left_out,
+            "without_product": self.productless,
             "problems": self.problems,
             "files": [
                 {"file": file, "columns": m.as_dict(), "left_over": list(m.left_over)}
