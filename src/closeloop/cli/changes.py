@@ -12,6 +12,9 @@ from closeloop.cli.session import open_workspace
 from closeloop.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from closeloop.app import Workspace
     from closeloop.connectors.changes.reading import ImportReport, ImportRequest
     from closeloop.connectors.intake.fields import Field
 
@@ -22,10 +25,10 @@ SOME_LEFT_OUT, NOTHING_USED = 1, 2
 KINDS = ("release", "flag", "incident", "article", "config")
 
 
-def _file_options(command: click.decorators.FC) -> click.decorators.FC:
+def reading_options(command: click.decorators.FC) -> click.decorators.FC:
+    """Add the options that say how files of changes or exposure are read."""
     for option in reversed(
         (
-            click.argument("paths", nargs=-1, required=True, metavar="FILE…"),
             click.option(
                 "--map",
                 "maps",
@@ -43,6 +46,11 @@ def _file_options(command: click.decorators.FC) -> click.decorators.FC:
     ):
         command = option(command)
     return command
+
+
+def _file_options(command: click.decorators.FC) -> click.decorators.FC:
+    files = click.argument("paths", nargs=-1, required=True, metavar="FILE…")
+    return files(reading_options(command))
 
 
 @click.group()
@@ -71,14 +79,14 @@ def import_(
     Exit 1 where a row was left out, 2 where all were and nothing was taken in.
     """
     from closeloop.connectors.changes.change_rows import import_changes
-    from closeloop.connectors.intake.fields import CHANGE_FIELDS
 
     workspace = open_workspace(ctx)
-    request = _request(maps, CHANGE_FIELDS, format_name, encoding, product, timezone, time_format)
+    request = file_request(maps, format_name, encoding, product, timezone, time_format)
     with workspace.step(STEP) as step:
         report = import_changes(step, paths, request, kind=kind)
     default = workspace.config.default_product
     _tell(report, what="changes", default=default, as_json=as_json)
+    _warn_of_silent(workspace, report.products)
     _end(ctx, report)
 
 
@@ -132,6 +140,7 @@ def add(
             notes=notes,
         )
         write_changes(step, [change], report)
+    _warn_of_silent(workspace, (change["product"],))
     if as_json:
         print_json(change | {"new": bool(report.new), "changed": bool(report.changed)})
         return
@@ -227,7 +236,9 @@ def import_exposure_(
     from closeloop.connectors.intake.fields import EXPOSURE_FIELDS
 
     workspace = open_workspace(ctx)
-    request = _request(maps, EXPOSURE_FIELDS, format_name, encoding, product, timezone, time_format)
+    request = file_request(
+        maps, format_name, encoding, product, timezone, time_format, fields=EXPOSURE_FIELDS
+    )
     with workspace.step("exposure") as step:
         report = import_exposure(step, paths, request, period=period)
     default = workspace.config.default_product
@@ -235,18 +246,24 @@ def import_exposure_(
     _end(ctx, report)
 
 
-def _request(
+def file_request(
     maps: tuple[str, ...],
-    fields: tuple[Field, ...],
     format_name: str | None,
     encoding: str | None,
     product: str | None,
     timezone: str,
     time_format: str | None,
+    *,
+    fields: tuple[Field, ...] | None = None,
 ) -> ImportRequest:
+    """Return how files are to be read; `fields` are those of a change unless given.
+
+    Raises UsageError for an unknown zone or field.
+    """
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
     from closeloop.connectors.changes.reading import ImportRequest
+    from closeloop.connectors.intake.fields import CHANGE_FIELDS
     from closeloop.connectors.intake.mapping import parse_map_options
 
     try:
@@ -256,13 +273,33 @@ def _request(
             f"no known time zone: {safe(timezone)}", hint="write it like Europe/Berlin or UTC"
         ) from error
     return ImportRequest(
-        mapping=parse_map_options(maps, fields),
+        mapping=parse_map_options(maps, CHANGE_FIELDS if fields is None else fields),
         format=format_name,
         encoding=encoding,
         product=product,
         timezone=timezone,
         time_format=time_format,
     )
+
+
+def _warn_of_silent(workspace: Workspace, products: Sequence[str]) -> None:
+    """Say on stderr which products have no feedback, where others have some: a misspelt name."""
+    import pyarrow.compute as pc
+
+    from closeloop.tables import BRONZE_FEEDBACK
+
+    names = workspace.committed(BRONZE_FEEDBACK, columns=["product"]).column("product")
+    known = {workspace.config.product_id(name) for name in pc.unique(names).to_pylist()}
+    # A product "*" means all of them.
+    silent = [p for p in products if p not in known and p != "*"]
+    if known and silent:
+        click.echo(
+            f"closeloop: warning: no feedback of {safe(', '.join(silent[:5]))}"
+            f"{' …' if len(silent) > 5 else ''}: its changes can be behind nothing\n"
+            f"  products with feedback: {safe(', '.join(sorted(known)[:20]))}; another name: "
+            "--product, or aliases under products in closeloop.yaml",
+            err=True,
+        )
 
 
 def _end(ctx: click.Context, report: ImportReport) -> None:

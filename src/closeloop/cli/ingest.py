@@ -10,7 +10,8 @@ import click
 import pyarrow as pa
 
 from closeloop.app import Workspace
-from closeloop.cli.changes import changes, exposure
+from closeloop.cli.changes import exposure
+from closeloop.cli.changes_remove import changes
 from closeloop.cli.columns import tell_mapping, tell_zone
 from closeloop.cli.output import print_json, safe
 from closeloop.cli.quarantine import quarantine

@@ -12,9 +12,9 @@ from click.testing import CliRunner, Result
 
 from closeloop.app import Workspace
 from closeloop.cli.main import cli
-from closeloop.errors import CloseloopError, InputFileError, UsageError
+from closeloop.errors import CloseloopError, InputFileError, NotFoundError, UsageError
 from closeloop.stages import refine
-from closeloop.tables import BRONZE_FEEDBACK, CHANGE, EXPOSURE, FEEDBACK, QUARANTINE
+from closeloop.tables import ATTRIBUTION, BRONZE_FEEDBACK, CHANGE, EXPOSURE, FEEDBACK, QUARANTINE
 from closeloop.testing.example_workspace import example_workspace
 
 NOW = datetime(2024, 3, 1, tzinfo=UTC)
@@ -138,6 +138,68 @@ def test_changes_add_import_and_list(workspace: Workspace, tmp_path: Path) -> No
     assert "no known time zone" in str(
         refused(workspace, "changes", "import", path, "--kind", "flag", "--timezone", "Mars")
     )
+
+
+RELEASES = "version,date,product\n1.2,2024-02-01,wallet\n1.3,2024-02-09,wallet\n"
+
+
+def test_a_change_can_be_taken_back(workspace: Workspace, tmp_path: Path) -> None:
+    path = tmp_path / "releases.csv"
+    path.write_text(RELEASES, encoding="utf-8")
+    ok(workspace, "changes", "import", path, "--kind", "release")
+    first, second = as_json(workspace, "changes", "list")
+    with workspace.step("test") as step:
+        step.merge(
+            ATTRIBUTION,
+            ATTRIBUTION.from_rows(
+                {"signal_id": "s1", "change_id": row["change_id"], "kind": "release", "name": n}
+                for n, row in (("1.3", first), ("1.2", second))
+            ),
+        )
+    words = ["-w", str(workspace.folder), "changes", "remove", first["change_id"]]
+    kept = CliRunner().invoke(cli, words, input="n\n")
+    assert "1 signals were weighed with them" in kept.output
+    assert workspace.committed(CHANGE).num_rows == 2
+    assert "removed: 1 changes" in ok(workspace, *words[2:], "--yes")
+    assert [row["version"] for row in as_json(workspace, "changes", "list")] == ["1.2"]
+    again = refused(workspace, *words[2:], "--yes")
+    assert isinstance(again, NotFoundError)
+    assert workspace.committed(ATTRIBUTION).num_rows == 2
+
+
+def test_what_a_file_brought_can_be_taken_back(workspace: Workspace, tmp_path: Path) -> None:
+    path = tmp_path / "releases.csv"
+    path.write_text(RELEASES, encoding="utf-8")
+    ok(workspace, "changes", "import", path, "--kind", "release")
+    ok(workspace, "changes", "add", "--kind", "flag", "--product", "wallet", "--name", "dark")
+    by_file = ("changes", "remove", "--file", path)
+    assert "no kind (give --kind)" in str(refused(workspace, *by_file, "--yes"))
+    assert isinstance(refused(workspace, *by_file, "--kind", "flag", "--yes"), NotFoundError)
+    assert as_json(workspace, *by_file, "--kind", "release", "--yes")["removed"] == 2
+    assert [row["name"] for row in as_json(workspace, "changes", "list")] == ["dark"]
+    assert "say what to remove" in str(refused(workspace, "changes", "remove"))
+    assert "add --yes" in str(refused(workspace, *by_file, "--json"))
+
+
+def test_feedback_is_not_imported_as_releases(workspace: Workspace, tmp_path: Path) -> None:
+    path = tmp_path / "reviews.csv"
+    rows = "".join(f"1.2,2024-02-0{day},fine\n" for day in range(1, 8))
+    path.write_text(f"version,date,notes\n{rows}", encoding="utf-8")
+    error = refused(workspace, "changes", "import", path, "--kind", "release")
+    assert isinstance(error, InputFileError)
+    assert "release 1.2 of default begins at 7 different times" in str(error)
+    assert "closeloop ingest FILE" in str(error)
+    assert workspace.committed(CHANGE).num_rows == 0
+
+
+def test_a_change_of_a_product_without_feedback_is_warned_of(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    add = ("changes", "add", "--kind", "flag", "--name", "dark", "--product")
+    assert "warning" not in ok(workspace, *add, "walet")  # there is no feedback yet at all
+    ok(workspace, "ingest", reviews(tmp_path), "--source", "play", "--product", "wallet")
+    assert "warning" not in ok(workspace, *add, "wallet")
+    assert "no feedback of walet" in ok(workspace, *add, "walet")
 
 
 def test_exposure_import(workspace: Workspace, tmp_path: Path) -> None:

@@ -46,6 +46,8 @@ class ImportReport:
     timezone: str = "UTC"
     productless: int = 0
     """Rows that were taken in and name no product: they went to the default one."""
+    products: tuple[str, ...] = ()
+    """Whose rows they were."""
     problems: list[str] = field(default_factory=list)
     """The first lines that were left out, with the reason."""
     mappings: list[tuple[str, ColumnMapping]] = field(default_factory=list)
