@@ -9,7 +9,7 @@ import click
 from closeloop.cli.columns import tell_mapping, tell_zone
 from closeloop.cli.output import local_time, print_json, print_table, safe, shorten
 from closeloop.cli.session import open_workspace
-from closeloop.errors import UsageError
+from closeloop.errors import NotFoundError, UsageError, redact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -181,6 +181,8 @@ def list_(
     if since is not None:
         where.append(("started_at", ">=", parse_time(since)))
     found = workspace.committed(CHANGE, where=where).to_pylist()
+    if not found and product is not None:
+        _check_product(workspace, workspace.config.product_id(product))
     found.sort(key=lambda row: (row["started_at"], row["change_id"]), reverse=True)
     if as_json:
         print_json([{k: v for k, v in row.items() if k != "batch_id"} for row in found[:limit]])
@@ -201,7 +203,9 @@ def list_(
             )
             for row in found[:limit]
         ],
-        empty="no changes yet: closeloop changes import FILE --kind release",
+        empty="no change is like that; leave --product, --kind or --since out"
+        if where
+        else "no changes yet: closeloop changes import FILE --kind release",
     )
     if len(found) > limit:
         click.echo(f"({len(found) - limit:,} more; raise --limit)", err=True)
@@ -282,14 +286,32 @@ def file_request(
     )
 
 
-def _warn_of_silent(workspace: Workspace, products: Sequence[str]) -> None:
-    """Say on stderr which products have no feedback, where others have some: a misspelt name."""
+def _check_product(workspace: Workspace, product: str) -> None:
+    """Raise NotFoundError for a product that has no changes, no feedback and no entry in a file."""
+    from closeloop.tables import CHANGE
+
+    changed = set(workspace.committed(CHANGE, columns=["product"]).column("product").to_pylist())
+    declared = {p.product_id for p in workspace.config.products}
+    known = changed | declared | _products_with_feedback(workspace)
+    if product not in known:
+        raise NotFoundError(
+            f"no product {redact(product)!r}",
+            hint=f"there are: {safe(', '.join(sorted(known)[:20])) or 'none; ingest first'}",
+        )
+
+
+def _products_with_feedback(workspace: Workspace) -> set[str]:
     import pyarrow.compute as pc
 
     from closeloop.tables import BRONZE_FEEDBACK
 
     names = workspace.committed(BRONZE_FEEDBACK, columns=["product"]).column("product")
-    known = {workspace.config.product_id(name) for name in pc.unique(names).to_pylist()}
+    return {workspace.config.product_id(name) for name in pc.unique(names).to_pylist()}
+
+
+def _warn_of_silent(workspace: Workspace, products: Sequence[str]) -> None:
+    """Say on stderr which products have no feedback, where others have some: a misspelt name."""
+    known = _products_with_feedback(workspace)
     # A product "*" means all of them.
     silent = [p for p in products if p not in known and p != "*"]
     if known and silent:

@@ -14,7 +14,15 @@ from closeloop.app import Workspace
 from closeloop.cli.main import cli
 from closeloop.errors import CloseloopError, InputFileError, NotFoundError, UsageError
 from closeloop.stages import refine
-from closeloop.tables import ATTRIBUTION, BRONZE_FEEDBACK, CHANGE, EXPOSURE, FEEDBACK, QUARANTINE
+from closeloop.tables import (
+    ATTRIBUTION,
+    BRONZE_FEEDBACK,
+    CHANGE,
+    EXPOSURE,
+    FEEDBACK,
+    QUARANTINE,
+    SUPERSEDED,
+)
 from closeloop.testing.example_workspace import example_workspace
 
 NOW = datetime(2024, 3, 1, tzinfo=UTC)
@@ -266,6 +274,84 @@ def test_quarantine_list_export_and_retry(workspace: Workspace, tmp_path: Path) 
         refine.run(step)
     assert workspace.committed(QUARANTINE)["reason"].to_pylist() == ["malformed_row"]
     assert workspace.committed(FEEDBACK).num_rows == 2
+
+
+def refined(workspace: Workspace) -> None:
+    with workspace.step(refine.NAME) as step:
+        refine.run(step)
+
+
+@pytest.mark.parametrize("run_between", [True, False])
+@pytest.mark.parametrize(
+    ("encoding", "name", "text"),
+    [
+        ("latin-1", "r.csv", 'id,text,at\n1,café "was" bad,2024-02-02\n2,it is good,2024-02-02\n'),
+        (
+            "latin-1",
+            "r.jsonl",
+            '{"id": "1", "text": "café: bad", "at": "2024-02-02"}\n'
+            '{"id": "2", "text": "it is good", "at": "2024-02-02"}\n',
+        ),
+        (
+            "shift-jis",
+            "r.csv",
+            "id,text,at\n1,この店は very bad,2024-02-02\n2,it is good,2024-02-02\n",
+        ),
+    ],
+)
+def test_the_right_encoding_cures(
+    tmp_path: Path, encoding: str, name: str, text: str, run_between: bool
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(text.encode(encoding))
+    ok(example_workspace(tmp_path / "w", now=NOW), "ingest", path, "--source", "play")
+    workspace = example_workspace(tmp_path / "w", now=NOW)
+    if run_between:
+        refined(workspace)
+        assert workspace.committed(QUARANTINE)["reason"].to_pylist() == ["invalid_utf8"]
+    ok(workspace, "ingest", path, "--source", "play", "--encoding", encoding)
+    refined(example_workspace(tmp_path / "w", now=NOW))
+    assert workspace.committed(QUARANTINE).num_rows == 0
+    assert workspace.committed(SUPERSEDED)["reason"].to_pylist()[-1] == "cured"
+    ids = workspace.committed(FEEDBACK)["source_id"].to_pylist()
+    assert sorted(ids) == sorted({*ids})
+
+
+def test_another_file_of_the_same_name_cures_nothing(workspace: Workspace, tmp_path: Path) -> None:
+    path = tmp_path / "daily.csv"
+    path.write_bytes(
+        "id,text,at\n1,café was bad,2024-02-02\n2,it is good,2024-02-02\n".encode("latin-1")
+    )
+    ok(workspace, "ingest", path, "--source", "play")
+    refined(workspace)
+    path.write_text("id,text,at\n9,something else,2024-02-03\n", encoding="utf-8")
+    ok(workspace, "ingest", path, "--source", "play")
+    refined(workspace)
+    assert workspace.committed(QUARANTINE)["reason"].to_pylist() == ["invalid_utf8"]
+
+
+def test_broken_json_is_told_how_to_be_mended(workspace: Workspace, tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    good = '{"id": "1", "text": "it is bad", "at": "2024-02-02"}\n'
+    path.write_text(good + '{"id": "2", "text\n', encoding="utf-8")
+    shown = ok(workspace, "ingest", path, "--source", "play")
+    refined(workspace)
+    for told in (shown, ok(workspace, "quarantine", "list")):
+        assert "correct the row's JSON" in told
+        assert "number of fields" not in told
+
+
+def test_what_is_not_there_is_told_with_what_is(workspace: Workspace, tmp_path: Path) -> None:
+    ok(workspace, "ingest", reviews(tmp_path), "--source", "play", "--product", "wallet")
+    refined(workspace)
+    error = refused(workspace, "quarantine", "list", "--source", "nosuch")
+    assert str(error) == "no source 'nosuch'\n  there are: play"
+    none_so = ok(workspace, "quarantine", "list", "--source", "play", "--reason", "no_text")
+    assert none_so.startswith("no row of source play and no_text is in quarantine")
+    ok(workspace, "changes", "add", "--kind", "flag", "--name", "dark", "--product", "wallet")
+    error = refused(workspace, "changes", "list", "--product", "nosuch")
+    assert str(error) == "no product 'nosuch'\n  there are: shop-app, wallet"
+    assert "no change is like that" in ok(workspace, "changes", "list", "--product", "shop-app")
 
 
 def test_a_raised_limit_frees_rows(workspace: Workspace, tmp_path: Path) -> None:
