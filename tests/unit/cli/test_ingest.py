@@ -198,6 +198,9 @@ def test_feedback_is_not_imported_as_releases(workspace: Workspace, tmp_path: Pa
     assert "release 1.2 of default begins at 7 different times" in str(error)
     assert "closeloop ingest FILE" in str(error)
     assert workspace.committed(CHANGE).num_rows == 0
+    builds = "".join(f"1.2 ({day}),2024-02-0{day},fine\n" for day in range(1, 8))
+    path.write_text(f"version,date,notes\n{builds}", encoding="utf-8")
+    assert "7 new" in ok(workspace, "changes", "import", path, "--kind", "release")
 
 
 def test_a_change_of_a_product_without_feedback_is_warned_of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,13 @@ from typing import Any
 import pyarrow as pa
 
 from closeloop.connectors.changes.notes import parse_notes
-from closeloop.connectors.changes.reading import ImportReport, ImportRequest, ReadRow, read_rows
+from closeloop.connectors.changes.reading import (
+    Beginning,
+    ImportReport,
+    ImportRequest,
+    ReadRow,
+    read_rows,
+)
 from closeloop.connectors.intake.fields import CHANGE_FIELDS
 from closeloop.connectors.intake.request import IntakeStep
 from closeloop.domain.change import ChangeKind, change_id
@@ -47,7 +53,7 @@ def import_changes(
     """
     report = ImportReport()
     made = read_changes(step, paths, request, report, kind=kind)
-    _check_starts(made)
+    _check_starts(report.starts)
     report.products = tuple(sorted({change["product"] for change in made}))
     write_changes(step, made, report)
     return report
@@ -83,15 +89,8 @@ def remove_changes(step: StepContext, ids: Sequence[str]) -> int:
     return int(held.num_rows)
 
 
-def _check_starts(made: Sequence[Row]) -> None:
+def _check_starts(starts: Mapping[Beginning, set[datetime]]) -> None:
     """Raise InputFileError where rows are feedback or the like: a version begins once, or in stages."""
-    starts: dict[tuple[str | None, ...], set[datetime]] = {}
-    for change in made:
-        if change["version"] is not None:
-            key = tuple(
-                change[name] for name in ("kind", "product", "version", "platform", "region")
-            )
-            starts.setdefault(key, set()).add(change["started_at"])
     most = max(starts, key=lambda key: len(starts[key]), default=None)
     if most is None or len(starts[most]) <= MAX_STARTS:
         return
@@ -266,6 +265,7 @@ def _change(
             problem = error.message
         else:
             report.productless += product is None
+            report.begins(made, version=values.get("version"))
             return made
     report.leave_out(row.file, row.line, problem)
     return None

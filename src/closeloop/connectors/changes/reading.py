@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from closeloop.connectors.intake.times import TimeReading, day_comes_first, read
 from closeloop.errors import redact
 
 MAX_PROBLEMS_SHOWN = 10
+
+Beginning = tuple[str, str, str, str | None, str | None]
+"""Kind, product, version as given, platform and region of a change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,16 @@ class ImportReport:
     problems: list[str] = field(default_factory=list)
     """The first lines that were left out, with the reason."""
     mappings: list[tuple[str, ColumnMapping]] = field(default_factory=list)
+
+    starts: dict[Beginning, set[datetime]] = field(default_factory=dict)
+    """When each version began."""
+
+    def begins(self, change: Mapping[str, Any], *, version: str | None) -> None:
+        """Note when a version, as it was given (with its build), began."""
+        if version is not None:
+            where = (change["platform"], change["region"])
+            key = (change["kind"], change["product"], version, *where)
+            self.starts.setdefault(key, set()).add(change["started_at"])
 
     def leave_out(self, file: str, line: int, why: str) -> None:
         """Note a row that can't be used."""
