@@ -87,6 +87,12 @@ class IntegrityError(CloseloopError):
     """Tables contradict each other; the message says how to repair."""
 
 
+REPAIR_MISSING = (
+    "put the tables back from a backup ('closeloop doctor' lists which are missing), or begin anew "
+    "with an empty workspace: 'closeloop init' in another folder, then ingest again"
+)
+
+
 def redact(value: object, *, keep: int = 40) -> str:
     """Shorten and disarm a value for a message: control characters shown escaped, long text cut."""
     text = str(value).encode("unicode_escape", "backslashreplace").decode("ascii")

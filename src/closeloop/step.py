@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from closeloop.domain.configuration import Configuration
 from closeloop.domain.taxonomy import Taxonomy
+from closeloop.errors import REPAIR_MISSING, IntegrityError
 from closeloop.ports import (
     NO_HEAD,
     BatchFunction,
@@ -352,6 +353,12 @@ class StepRun:
         cached = self.services.applied_taxonomy
         if cached is None or cached[0] != version:
             rows = self.services.engine.read(TAXONOMY, version=version)
+            if rows.num_rows == 0:
+                raise IntegrityError(
+                    f"{TAXONOMY.full_name} has no rows at its committed version {version}: the "
+                    "taxonomy that was applied is gone",
+                    hint=REPAIR_MISSING,
+                )
             last = max(rows.to_pylist(), key=lambda row: int(row["number"]))
             cached = (version, Taxonomy.from_record(last))
             self.services.applied_taxonomy = cached

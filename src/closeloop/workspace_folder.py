@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from closeloop import settings as settings_module
-from closeloop.errors import NotFoundError, SettingsError, UsageError
+from closeloop.errors import NotFoundError, SettingsError, UsageError, redact
 from closeloop.settings import MAIN_FILE
 
 PRIVATE_FOLDER = ".closeloop"
 BACKTESTS_FOLDER = "backtests"
 LATEST = "latest"
 """Names the newest backtest."""
+SUMMARY_FILE = "summary.json"
+BACKTEST_NAME = re.compile(r"(?!\.{1,2}$)[\w.+-]{1,200}")
+"""One component of a path, and neither this folder nor the one above."""
+DATABASE_FILE = re.compile(r"\.(db|sqlite3?)(-\w+)?$")
+LAYERS = ("bronze", "silver", "gold")
+"""The folders in that of the tables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,38 +66,88 @@ def find_folder(start: Path) -> Path:
     )
 
 
+def check_backtest_name(name: str) -> None:
+    """Let a name pass that stays in backtests/. Raises UsageError for every other."""
+    if not BACKTEST_NAME.fullmatch(name):
+        raise UsageError(
+            f"a backtest can't be named {redact(name)!r}: it names one folder under "
+            f"{BACKTESTS_FOLDER}/, no path",
+            hint="use letters, digits, dots, dashes and underscores, such as 'may-2024'",
+        )
+
+
+def new_backtest_folder(folder: Path, name: str) -> Path:
+    """Return the free folder of a backtest that begins; an earlier one of the name is removed.
+
+    Raises UsageError for a name that is none, and for a folder that no backtest has made.
+    """
+    check_backtest_name(name)
+    if name == LATEST:
+        raise UsageError(
+            f"a backtest can't be named '{LATEST}': that stands for the newest one",
+            hint="give another --name",
+        )
+    chosen = folder / BACKTESTS_FOLDER / name
+    if (chosen.exists() or chosen.is_symlink()) and not remove_backtest(chosen):
+        raise UsageError(
+            f"{chosen} is there and holds no backtest; it stays as it is",
+            hint="give another --name, or move it away",
+        )
+    return chosen
+
+
+def remove_backtest(folder: Path) -> bool:
+    """Remove the folder of a backtest, finished or interrupted; return False for any other."""
+    if folder.is_symlink() or not folder.is_dir():
+        return False
+    if not (folder / SUMMARY_FILE).is_file() and not _interrupted(folder):
+        return False
+    shutil.rmtree(folder)
+    return True
+
+
+def _interrupted(folder: Path) -> bool:
+    """Whether a backtest began here and came to no end: its database, its tables, nothing else."""
+    return all(
+        DATABASE_FILE.search(entry.name)
+        if entry.is_file()
+        else all(layer.name in LAYERS for layer in entry.iterdir())
+        for entry in folder.iterdir()
+    )
+
+
 def backtest_folder(folder: Path, name: str) -> Path:
     """Return where a backtest of a workspace keeps its tables, "latest" the newest one's.
 
-    Raises NotFoundError where there is none.
+    Raises NotFoundError where there is none, UsageError for a name that is none.
     """
     root = folder / BACKTESTS_FOLDER
+    found = sorted(root.glob(f"*/{SUMMARY_FILE}"), key=lambda f: f.stat().st_mtime_ns)
     if name == LATEST:
-        found = sorted(root.glob("*/summary.json"), key=lambda f: f.stat().st_mtime_ns)
         if not found:
             raise NotFoundError(
                 "no backtest has been run here",
                 hint="run one: closeloop backtest --from 2024-01-01 --to 2024-02-01",
             )
         return found[-1].parent
-    found_here = root / name
-    if not (found_here / "summary.json").is_file():
-        known = sorted(f.parent.name for f in root.glob("*/summary.json"))
+    known = sorted(f.parent.name for f in found)
+    if name not in known:
+        check_backtest_name(name)
         raise NotFoundError(
             f"no backtest {name!r}", hint=f"there are: {', '.join(known) or 'none'}"
         )
-    return found_here
+    return root / name
 
 
 def backtest_summary(folder: Path, name: str) -> dict[str, Any]:
     """Return what was written of a backtest. Raises NotFoundError where there is none."""
-    path = backtest_folder(folder, name) / "summary.json"
+    path = backtest_folder(folder, name) / SUMMARY_FILE
     return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
 def write_summary(folder: Path, summary: dict[str, Any]) -> None:
     """Write what a backtest found, so that it can be named and listed later."""
-    (folder / "summary.json").write_text(json.dumps(summary, indent=2), encoding="utf-8")
+    (folder / SUMMARY_FILE).write_text(json.dumps(summary, indent=2), encoding="utf-8")
 
 
 def ensure_key(folder: Path) -> TokenKey:

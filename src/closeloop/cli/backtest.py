@@ -19,6 +19,7 @@ from closeloop.cli.signals import blamed, what
 from closeloop.cli.times import parse_time
 from closeloop.errors import UsageError
 from closeloop.settings import duration
+from closeloop.workspace_folder import check_backtest_name
 
 
 @click.command()
@@ -62,6 +63,8 @@ def backtest(
     from closeloop.cli.batches import batched_model, hand_in
     from closeloop.replay import ReplayPlan
 
+    if name is not None:
+        check_backtest_name(name)
     workspace = open_workspace(ctx)
     try:
         step = duration(every)
@@ -73,7 +76,7 @@ def backtest(
     if last <= first or step <= timedelta(0):
         raise UsageError("--to must lie after --from, and --every must be positive")
     plan = ReplayPlan(start=first, end=last, every=step)
-    chosen = name or default_name(plan.start, plan.end, products)
+    chosen = default_name(plan.start, plan.end, products) if name is None else name
     deferring = batched_model(workspace).deferring() if batch else None
     summary = run_backtest(workspace, plan, products=products, name=chosen, model=deferring)
     if deferring is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,7 +13,7 @@ import pyarrow.compute as pc
 
 from closeloop.app import Workspace
 from closeloop.errors import UsageError
-from closeloop.workspace_folder import BACKTESTS_FOLDER, write_summary
+from closeloop.workspace_folder import check_backtest_name, new_backtest_folder, write_summary
 
 if TYPE_CHECKING:
     from closeloop.domain.policy import Policy
@@ -33,12 +32,13 @@ def run_backtest(
 ) -> dict[str, Any]:
     """Replay history into backtests/NAME, in place of what is there; return its summary.
 
-    A policy given takes the workspace's place; a model writes the briefs in place of its own. Raises UsageError where there is no feedback.
+    A policy given takes the workspace's place; a model writes the briefs in place of its own.
+    Raises UsageError where there is no feedback,
+    for a NAME that is none, and where NAME is a folder that no backtest has made.
     """
-    folder = workspace.folder / BACKTESTS_FOLDER / name
+    check_backtest_name(name)
     bronze, changes, exposure = _history(workspace, products, until=plan.end)
-    if folder.exists():
-        shutil.rmtree(folder)
+    folder = new_backtest_folder(workspace.folder, name)
     started = time.perf_counter()
     config = workspace.config if policy is None else replace(workspace.config, policy=policy)
     reports = workspace.replay(

@@ -9,21 +9,26 @@ import click
 from closeloop.cli.columns import tell_mapping, tell_zone
 from closeloop.cli.output import local_time, print_json, print_table, safe, shorten
 from closeloop.cli.session import open_workspace
-from closeloop.errors import UsageError
+from closeloop.errors import NotFoundError, UsageError, redact
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from closeloop.app import Workspace
     from closeloop.connectors.changes.reading import ImportReport, ImportRequest
     from closeloop.connectors.intake.fields import Field
 
 FORMATS = ("csv", "jsonl", "json", "parquet")
 STEP = "changes"
+SOME_LEFT_OUT, NOTHING_USED = 1, 2
+"""How an import ends that could not use some of the rows, or none."""
 KINDS = ("release", "flag", "incident", "article", "config")
 
 
-def _file_options(command: click.decorators.FC) -> click.decorators.FC:
+def reading_options(command: click.decorators.FC) -> click.decorators.FC:
+    """Add the options that say how files of changes or exposure are read."""
     for option in reversed(
         (
-            click.argument("paths", nargs=-1, required=True, metavar="FILE…"),
             click.option(
                 "--map",
                 "maps",
@@ -41,6 +46,11 @@ def _file_options(command: click.decorators.FC) -> click.decorators.FC:
     ):
         command = option(command)
     return command
+
+
+def _file_options(command: click.decorators.FC) -> click.decorators.FC:
+    files = click.argument("paths", nargs=-1, required=True, metavar="FILE…")
+    return files(reading_options(command))
 
 
 @click.group()
@@ -64,15 +74,20 @@ def import_(
     time_format: str | None,
     as_json: bool,
 ) -> None:
-    """Import changes from csv, jsonl, json or parquet; the same change again changes nothing."""
+    """Import changes from csv, jsonl, json or parquet; the same change again changes nothing.
+
+    Exit 1 where a row was left out, 2 where all were and nothing was taken in.
+    """
     from closeloop.connectors.changes.change_rows import import_changes
-    from closeloop.connectors.intake.fields import CHANGE_FIELDS
 
     workspace = open_workspace(ctx)
-    request = _request(maps, CHANGE_FIELDS, format_name, encoding, product, timezone, time_format)
+    request = file_request(maps, format_name, encoding, product, timezone, time_format)
     with workspace.step(STEP) as step:
         report = import_changes(step, paths, request, kind=kind)
-    _tell(report, what="changes", as_json=as_json)
+    default = workspace.config.default_product
+    _tell(report, what="changes", default=default, as_json=as_json)
+    _warn_of_silent(workspace, report.products)
+    _end(ctx, report)
 
 
 @changes.command("add")
@@ -125,6 +140,7 @@ def add(
             notes=notes,
         )
         write_changes(step, [change], report)
+    _warn_of_silent(workspace, (change["product"],))
     if as_json:
         print_json(change | {"new": bool(report.new), "changed": bool(report.changed)})
         return
@@ -165,6 +181,8 @@ def list_(
     if since is not None:
         where.append(("started_at", ">=", parse_time(since)))
     found = workspace.committed(CHANGE, where=where).to_pylist()
+    if not found and product is not None:
+        _check_product(workspace, workspace.config.product_id(product))
     found.sort(key=lambda row: (row["started_at"], row["change_id"]), reverse=True)
     if as_json:
         print_json([{k: v for k, v in row.items() if k != "batch_id"} for row in found[:limit]])
@@ -185,7 +203,9 @@ def list_(
             )
             for row in found[:limit]
         ],
-        empty="no changes yet: closeloop changes import FILE --kind release",
+        empty="no change is like that; leave --product, --kind or --since out"
+        if where
+        else "no changes yet: closeloop changes import FILE --kind release",
     )
     if len(found) > limit:
         click.echo(f"({len(found) - limit:,} more; raise --limit)", err=True)
@@ -212,29 +232,42 @@ def import_exposure_(
     time_format: str | None,
     as_json: bool,
 ) -> None:
-    """Import exposure per hour or day; the same figures again change nothing."""
+    """Import exposure per hour or day; the same figures again change nothing.
+
+    Exit 1 where a row was left out, 2 where all were and nothing was taken in.
+    """
     from closeloop.connectors.changes.exposure_rows import import_exposure
     from closeloop.connectors.intake.fields import EXPOSURE_FIELDS
 
     workspace = open_workspace(ctx)
-    request = _request(maps, EXPOSURE_FIELDS, format_name, encoding, product, timezone, time_format)
+    request = file_request(
+        maps, format_name, encoding, product, timezone, time_format, fields=EXPOSURE_FIELDS
+    )
     with workspace.step("exposure") as step:
         report = import_exposure(step, paths, request, period=period)
-    _tell(report, what="rows of exposure", as_json=as_json)
+    default = workspace.config.default_product
+    _tell(report, what="rows of exposure", default=default, as_json=as_json)
+    _end(ctx, report)
 
 
-def _request(
+def file_request(
     maps: tuple[str, ...],
-    fields: tuple[Field, ...],
     format_name: str | None,
     encoding: str | None,
     product: str | None,
     timezone: str,
     time_format: str | None,
+    *,
+    fields: tuple[Field, ...] | None = None,
 ) -> ImportRequest:
+    """Return how files are to be read; `fields` are those of a change unless given.
+
+    Raises UsageError for an unknown zone or field.
+    """
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
     from closeloop.connectors.changes.reading import ImportRequest
+    from closeloop.connectors.intake.fields import CHANGE_FIELDS
     from closeloop.connectors.intake.mapping import parse_map_options
 
     try:
@@ -244,7 +277,7 @@ def _request(
             f"no known time zone: {safe(timezone)}", hint="write it like Europe/Berlin or UTC"
         ) from error
     return ImportRequest(
-        mapping=parse_map_options(maps, fields),
+        mapping=parse_map_options(maps, CHANGE_FIELDS if fields is None else fields),
         format=format_name,
         encoding=encoding,
         product=product,
@@ -253,7 +286,58 @@ def _request(
     )
 
 
-def _tell(report: ImportReport, *, what: str, as_json: bool) -> None:
+def _check_product(workspace: Workspace, product: str) -> None:
+    """Raise NotFoundError for a product that has no changes, no feedback and no entry in a file."""
+    from closeloop.tables import CHANGE
+
+    changed = set(workspace.committed(CHANGE, columns=["product"]).column("product").to_pylist())
+    declared = {p.product_id for p in workspace.config.products}
+    known = changed | declared | _products_with_feedback(workspace)
+    if product not in known:
+        raise NotFoundError(
+            f"no product {redact(product)!r}",
+            hint=f"there are: {safe(', '.join(sorted(known)[:20])) or 'none; ingest first'}",
+        )
+
+
+def _products_with_feedback(workspace: Workspace) -> set[str]:
+    import pyarrow.compute as pc
+
+    from closeloop.tables import BRONZE_FEEDBACK
+
+    names = workspace.committed(BRONZE_FEEDBACK, columns=["product"]).column("product")
+    return {workspace.config.product_id(name) for name in pc.unique(names).to_pylist()}
+
+
+def _warn_of_silent(workspace: Workspace, products: Sequence[str]) -> None:
+    """Say on stderr which products have no feedback, where others have some: a misspelt name."""
+    known = _products_with_feedback(workspace)
+    # A product "*" means all of them.
+    silent = [p for p in products if p not in known and p != "*"]
+    if known and silent:
+        click.echo(
+            f"closeloop: warning: no feedback of {safe(', '.join(silent[:5]))}"
+            f"{' …' if len(silent) > 5 else ''}: its changes can be behind nothing\n"
+            f"  products with feedback: {safe(', '.join(sorted(known)[:20]))}; another name: "
+            "--product, or aliases under products in closeloop.yaml",
+            err=True,
+        )
+
+
+def _end(ctx: click.Context, report: ImportReport) -> None:
+    """End with 2 where no row could be used, with 1 where some could not."""
+    if report.all_left_out:
+        click.echo(
+            f"closeloop: nothing was taken in: none of the {report.rows:,} rows could be used\n"
+            "  the first reasons are told; --map FIELD=COLUMN says which column is which",
+            err=True,
+        )
+        ctx.exit(NOTHING_USED)
+    if report.left_out:
+        ctx.exit(SOME_LEFT_OUT)
+
+
+def _tell(report: ImportReport, *, what: str, default: str, as_json: bool) -> None:
     if as_json:
         print_json(report.as_dict())
         return
@@ -261,6 +345,11 @@ def _tell(report: ImportReport, *, what: str, as_json: bool) -> None:
         click.echo(safe(file))
         tell_mapping(mapping)
     tell_zone(report.zoneless, report.timezone, setting="--timezone")
+    if report.productless:
+        click.echo(
+            f"{report.productless:,} rows name no product: taken for {safe(default)!r} "
+            "(change: --product, or --map product=COLUMN)"
+        )
     parts = [f"{report.new:,} new", f"{report.changed:,} brought up to date"]
     parts.append(f"{report.unchanged:,} known already")
     if report.repeated:

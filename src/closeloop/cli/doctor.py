@@ -13,11 +13,14 @@ from closeloop.cli.output import print_json, safe
 from closeloop.cli.session import open_workspace
 from closeloop.cli.taxonomy import applied, waiting
 from closeloop.cli.writer_check import WriterCheck, check_writer
-from closeloop.errors import CloseloopError
+from closeloop.errors import REPAIR_MISSING, CloseloopError
 from closeloop.models.wiring import served_at, without_cache
+from closeloop.ports import Head
+from closeloop.tables import TABLES
 from closeloop.text.pii import masker_version
 from closeloop.workspace_folder import PRIVATE_FOLDER
 
+TABLES_BY_NAME = {table.full_name: table for table in TABLES}
 LOW_DISK_BYTES = 2_000_000_000
 
 
@@ -129,7 +132,23 @@ def _database(workspace: Workspace) -> Finding:
 def _tables(workspace: Workspace) -> Finding:
     with workspace.hold():
         heads = workspace.heads()
+        gone = [name for name, head in sorted(heads.items()) if _lost(workspace, name, head)]
+    if gone:
+        return Finding(
+            "tables",
+            ok=False,
+            detail=f"{len(gone)} of {len(heads)} tables are gone, or older than what was "
+            f"committed: {', '.join(gone)}",
+            advice=REPAIR_MISSING,
+        )
     return Finding("tables", ok=True, detail=f"{len(heads)} tables at their committed versions")
+
+
+def _lost(workspace: Workspace, name: str, head: Head) -> bool:
+    if head.version is None or name not in TABLES_BY_NAME:
+        return False
+    newest = workspace.engine.version(TABLES_BY_NAME[name])
+    return newest is None or newest < head.version
 
 
 def _accounting(workspace: Workspace) -> Finding:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -21,7 +20,7 @@ from closeloop.settings import duration
 from closeloop.stages import erase as erasing
 from closeloop.stages.erase import Erasure
 from closeloop.tables import BRONZE_FEEDBACK, STATE, TABLES
-from closeloop.workspace_folder import BACKTESTS_FOLDER
+from closeloop.workspace_folder import BACKTESTS_FOLDER, SUMMARY_FILE, remove_backtest
 
 Find = Callable[[StepContext], tuple[str, ...]]
 NOTHING_FOUND = 1
@@ -176,7 +175,7 @@ def _remove_backtests(workspace: Workspace, ids: tuple[str, ...]) -> list[str]:
     """Remove backtests that hold the feedback: they can be run again, without it."""
     removed = []
     for folder in sorted((workspace.folder / BACKTESTS_FOLDER).glob("*/")):
-        if (folder / "summary.json").is_file():
+        if (folder / SUMMARY_FILE).is_file():
             replayed = Workspace(
                 workspace.folder, progress=workspace.progress, backtest=folder.name
             )
@@ -186,6 +185,6 @@ def _remove_backtests(workspace: Workspace, ids: tuple[str, ...]) -> list[str]:
             if held.num_rows == 0:
                 continue
         # One without a summary was interrupted and is of no use.
-        shutil.rmtree(folder)
-        removed.append(folder.name)
+        if remove_backtest(folder):
+            removed.append(folder.name)
     return removed

@@ -10,7 +10,8 @@ import click
 import pyarrow as pa
 
 from closeloop.app import Workspace
-from closeloop.cli.changes import changes, exposure
+from closeloop.cli.changes import exposure
+from closeloop.cli.changes_remove import changes
 from closeloop.cli.columns import tell_mapping, tell_zone
 from closeloop.cli.output import print_json, safe
 from closeloop.cli.quarantine import quarantine
@@ -171,11 +172,22 @@ def _tell_files(files: Sequence[FileReport]) -> None:
 
 
 def _tell_defects(report: IntakeReport) -> None:
-    from closeloop.domain.feedback import QuarantineReason
-
     if not report.defects:
         return
     broken = sum(report.defects.values())
     click.echo(f"{broken:,} of the new rows can't be used as they are (kept, to be cured):")
     for reason, count in report.defects.items():
-        click.echo(f"  {reason} {count:,}: {QuarantineReason(reason).cure}")
+        click.echo(f"  {reason} {count:,}: {_cure(reason, report.files)}")
+
+
+def _cure(reason: str, files: Sequence[FileReport]) -> str:
+    """Return what to do about a reason, in words that fit the files it was found in."""
+    from closeloop.domain.feedback import JSON_CURE, QuarantineReason
+
+    cure = QuarantineReason(reason).cure
+    if reason != QuarantineReason.MALFORMED_ROW:
+        return cure
+    json_files = [file.format in ("json", "jsonl") for file in files if file.defects.get(reason)]
+    if all(json_files):
+        return JSON_CURE
+    return f"{cure}; of JSON: {JSON_CURE}" if any(json_files) else cure

@@ -6,11 +6,13 @@ import atexit
 import importlib
 import os
 import sys
+import traceback
+from pathlib import Path
 
 import click
 
 from closeloop import __version__
-from closeloop.errors import CloseloopError
+from closeloop.errors import CloseloopError, redact
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("closeloop.cli.init:init", "Make a workspace: commented configuration files."),
@@ -144,12 +146,28 @@ def _failed(error: OSError) -> int:
     return 3
 
 
+def _unexpected(error: Exception) -> int:
+    """Say what happened in which command, and how to see more; return the exit code."""
+    command = next((a for a in sys.argv[1:] if a in COMMANDS), "")
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(place.filename).name}, line {place.lineno}"
+    click.echo(
+        f"closeloop: {f'closeloop {command}'.strip()!r} failed unexpectedly: "
+        f"{type(error).__name__}: {redact(error, keep=200)} ({where})\n"
+        "  this is a defect; nothing half-done is visible. Run it again with CLOSELOOP_DEBUG=1 to "
+        "see the traceback, and report that",
+        err=True,
+    )
+    return 3
+
+
 def main() -> None:
     """Run the command line; never ends in a traceback unless CLOSELOOP_DEBUG is set."""
     try:
         # A bare --backtest means the latest: click would take the word after it for its value.
         arguments = ["--backtest=latest" if a == "--backtest" else a for a in sys.argv[1:]]
-        cli(arguments, prog_name="closeloop", standalone_mode=False)
+        # Outside its standalone mode click returns the code that a command exits with.
+        code = cli(arguments, prog_name="closeloop", standalone_mode=False)
     except CloseloopError as error:
         if os.environ.get("CLOSELOOP_DEBUG"):
             raise
@@ -161,8 +179,6 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("closeloop: stopped; nothing half-done is visible", err=True)
         sys.exit(130)
-    except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
     except BrokenPipeError:
         # The reader has gone (a pager, head): that is no fault.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -172,3 +188,9 @@ def main() -> None:
         if os.environ.get("CLOSELOOP_DEBUG"):
             raise
         sys.exit(_failed(error))
+    except Exception as error:
+        if os.environ.get("CLOSELOOP_DEBUG"):
+            raise
+        sys.exit(_unexpected(error))
+    if isinstance(code, int) and code:
+        sys.exit(code)

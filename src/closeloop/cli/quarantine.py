@@ -16,7 +16,7 @@ from closeloop.app import Workspace
 from closeloop.cli.output import csv_cell, print_json, print_table, safe, shorten
 from closeloop.cli.session import open_workspace
 from closeloop.domain.feedback import QuarantineReason
-from closeloop.errors import OutsideError, UsageError
+from closeloop.errors import NotFoundError, OutsideError, UsageError, redact
 
 REASONS = tuple(reason.value for reason in QuarantineReason)
 EXPORTED = ("source", "source_id", "reason", "detail", "cure", "file", "line", "payload")
@@ -47,14 +47,16 @@ def list_(
         print_json([{name: row[name] for name in EXPORTED[:-1]} for row in rows[:limit]])
         return
     if not rows:
-        click.echo("the quarantine is empty (rows are judged when 'closeloop run' refines them)")
+        which = " and ".join(filter(None, (source and f"source {safe(source)}", reason)))
+        of_it = f"no row of {which} is in quarantine" if which else "the quarantine is empty"
+        click.echo(f"{of_it} (rows are judged when 'closeloop run' refines them)")
         return
-    counts = Counter((row["source"], row["reason"]) for row in rows)
+    counts = Counter((row["source"], row["reason"], row["cure"]) for row in rows)
     print_table(
         ("source", "reason", "rows", "cure"),
         [
-            (name, why, count, QuarantineReason(why).cure)
-            for (name, why), count in sorted(counts.items(), key=lambda i: (-i[1], i[0]))
+            (name, why, count, cure)
+            for (name, why, cure), count in sorted(counts.items(), key=lambda i: (-i[1], i[0]))
         ],
     )
     click.echo()
@@ -170,11 +172,26 @@ def _rows(workspace: Workspace, source: str | None, reason: str | None) -> list[
     if reason is not None:
         where.append(("reason", "=", reason))
     rows: list[dict[str, Any]] = workspace.committed(QUARANTINE, where=where).to_pylist()
+    if source is not None and not rows:
+        _check_source(workspace, source)
     for row in rows:
-        row["cure"] = QuarantineReason(row["reason"]).cure
+        row["cure"] = QuarantineReason(row["reason"]).cure_of(row["detail"])
     return sorted(
         rows, key=lambda r: (r["source"], r["file"] or "", r["line"] or 0, r["bronze_id"])
     )
+
+
+def _check_source(workspace: Workspace, source: str) -> None:
+    """Raise NotFoundError for a source that nothing came from and that no file declares."""
+    from closeloop.tables import BRONZE_FEEDBACK
+
+    came = workspace.committed(BRONZE_FEEDBACK, columns=["source"]).column("source")
+    known = {*came.unique().to_pylist(), *workspace.settings.sources}
+    if source not in known:
+        raise NotFoundError(
+            f"no source {redact(source)!r}",
+            hint=f"there are: {safe(', '.join(sorted(known))) or 'none; ingest first'}",
+        )
 
 
 def _as_csv(rows: list[dict[str, Any]]) -> str:

@@ -50,6 +50,16 @@ class QuarantineReason(StrEnum):
         """Say what a person can do so that the row can be taken in."""
         return _CURES[self]
 
+    def cure_of(self, detail: str | None) -> str:
+        """Say the same of a row of which is known what was wrong: broken JSON has no fields to count."""
+        if self is QuarantineReason.MALFORMED_ROW and (detail or "").startswith(NO_JSON):
+            return JSON_CURE
+        return self.cure
+
+
+NO_JSON = ("no JSON", "no object")
+"""So begins what is wrong with a malformed row of JSON."""
+JSON_CURE = "correct the row's JSON: one whole object, {…}, of one line in JSON lines"
 
 _CURES = {
     QuarantineReason.NO_TEXT: "map the column that holds the text (--map text=COLUMN), or leave it: a rating without words is not used",

@@ -22,7 +22,7 @@ from closeloop.engines.filters import expression, without
 from closeloop.engines.keys import last_of_each_key, without_keys
 from closeloop.engines.memory import run_batches
 from closeloop.engines.storage import plain_columns
-from closeloop.errors import OutsideError
+from closeloop.errors import REPAIR_MISSING, IntegrityError, OutsideError
 from closeloop.ports import BatchFunction, Condition, Transaction
 from closeloop.tables import TABLES, VECTOR, Table
 
@@ -91,7 +91,10 @@ class LocalEngine:
         columns: Sequence[str] | None = None,
         where: Sequence[Condition] = (),
     ) -> pa.Table:
-        """Return the rows of a version (None: a table without rows)."""
+        """Return the rows of a version (None: a table without rows).
+
+        Raises IntegrityError where the table of a version is gone.
+        """
         wanted = list(columns) if columns is not None else table.schema.names
         dataset = self._dataset(table, version)
         if dataset is None:
@@ -228,7 +231,12 @@ class LocalEngine:
             return held[1]
         delta = self._delta(table)
         if delta is None:
-            return None
+            # Read as empty, what people and steps put there would quietly be made anew.
+            raise IntegrityError(
+                f"table {table.full_name} is gone: version {version} was committed, and "
+                f"{self._path(table)} holds no table",
+                hint=REPAIR_MISSING,
+            )
         if int(delta.version()) != version:
             delta = DeltaTable(self._path(table), version=version)
         dataset = delta.to_pyarrow_dataset()

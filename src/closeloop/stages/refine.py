@@ -16,6 +16,7 @@ from closeloop.domain.feedback import QuarantineReason
 from closeloop.errors import redact
 from closeloop.ports import StepContext
 from closeloop.stages.refine_links import DuplicateLinks
+from closeloop.stages.refine_reread import reread_rows
 from closeloop.stages.refine_revisions import CURED, EXISTING, assign_revisions
 from closeloop.stages.refine_rows import RowRefiner
 from closeloop.tables import BRONZE_FEEDBACK, FEEDBACK, QUARANTINE, SUPERSEDED, Table
@@ -105,6 +106,7 @@ def _refine(context: StepContext, bronze: pa.Table, links: DuplicateLinks) -> in
     cured = _cured_now(bronze, faults, positions)
     quarantined = _quarantine(context, bronze, faults, cured)
     _release_cured(context, bronze, positions, cured)
+    _release(context, reread_rows(context, bronze, positions))
     context.count("refined", written)
     context.count("quarantined", quarantined)
     return quarantined
@@ -269,7 +271,12 @@ def _release_cured(
         if row["bronze_id"] not in now_bad and row["ingested_at"] <= at[row["feedback_id"]]
     ]
     if released:
-        rows = pa.Table.from_pylist(released).select(["bronze_id", "feedback_id"])
+        _release(context, pa.Table.from_pylist(released).select(["bronze_id", "feedback_id"]))
+
+
+def _release(context: StepContext, rows: pa.Table) -> None:
+    """Move rows out of quarantine, as cured."""
+    if rows.num_rows:
         _supersede(context, _with_reason(rows, CURED))
         context.delete(QUARANTINE, (("bronze_id", "in", rows["bronze_id"].to_pylist()),))
 

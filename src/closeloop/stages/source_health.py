@@ -196,13 +196,16 @@ def _capped(
     first_day: int,
     now: int,
 ) -> list[Episode]:
-    """Return the strata whose last weeks stop at a largest number, or are too even for people."""
+    """Return the strata whose last weeks stop at a largest number, or are too even for people.
+
+    One that has delivered nothing in the last 28 days is silent, whatever its counts were before.
+    """
     found = []
     for (stratum, _), hourly in zip(strata, counts, strict=True):
         last = now + 1 - first_day * 24
         daily = hourly.reshape(-1, 24).sum(axis=1)[: max(now // 24 - first_day, 0)]
         recent = hourly[max(last - CEILING_DAYS * 24, 0) : last]
-        if len(daily) < MIN_HISTORY_DAYS:
+        if len(daily) < MIN_HISTORY_DAYS or not recent.any():
             continue
         even = capped(daily[-CAP_DAYS:])
         if not even and not at_ceiling(recent) and not at_ceiling(daily[-CAP_DAYS:]):

@@ -12,9 +12,17 @@ from click.testing import CliRunner, Result
 
 from closeloop.app import Workspace
 from closeloop.cli.main import cli
-from closeloop.errors import CloseloopError, InputFileError, UsageError
+from closeloop.errors import CloseloopError, InputFileError, NotFoundError, UsageError
 from closeloop.stages import refine
-from closeloop.tables import BRONZE_FEEDBACK, CHANGE, EXPOSURE, FEEDBACK, QUARANTINE
+from closeloop.tables import (
+    ATTRIBUTION,
+    BRONZE_FEEDBACK,
+    CHANGE,
+    EXPOSURE,
+    FEEDBACK,
+    QUARANTINE,
+    SUPERSEDED,
+)
 from closeloop.testing.example_workspace import example_workspace
 
 NOW = datetime(2024, 3, 1, tzinfo=UTC)
@@ -140,12 +148,98 @@ def test_changes_add_import_and_list(workspace: Workspace, tmp_path: Path) -> No
     )
 
 
+RELEASES = "version,date,product\n1.2,2024-02-01,wallet\n1.3,2024-02-09,wallet\n"
+
+
+def test_a_change_can_be_taken_back(workspace: Workspace, tmp_path: Path) -> None:
+    path = tmp_path / "releases.csv"
+    path.write_text(RELEASES, encoding="utf-8")
+    ok(workspace, "changes", "import", path, "--kind", "release")
+    first, second = as_json(workspace, "changes", "list")
+    with workspace.step("test") as step:
+        step.merge(
+            ATTRIBUTION,
+            ATTRIBUTION.from_rows(
+                {"signal_id": "s1", "change_id": row["change_id"], "kind": "release", "name": n}
+                for n, row in (("1.3", first), ("1.2", second))
+            ),
+        )
+    words = ["-w", str(workspace.folder), "changes", "remove", first["change_id"]]
+    kept = CliRunner().invoke(cli, words, input="n\n")
+    assert "1 signals were weighed with them" in kept.output
+    assert workspace.committed(CHANGE).num_rows == 2
+    assert "removed: 1 changes" in ok(workspace, *words[2:], "--yes")
+    assert [row["version"] for row in as_json(workspace, "changes", "list")] == ["1.2"]
+    again = refused(workspace, *words[2:], "--yes")
+    assert isinstance(again, NotFoundError)
+    assert workspace.committed(ATTRIBUTION).num_rows == 2
+
+
+def test_what_a_file_brought_can_be_taken_back(workspace: Workspace, tmp_path: Path) -> None:
+    path = tmp_path / "releases.csv"
+    path.write_text(RELEASES, encoding="utf-8")
+    ok(workspace, "changes", "import", path, "--kind", "release")
+    ok(workspace, "changes", "add", "--kind", "flag", "--product", "wallet", "--name", "dark")
+    by_file = ("changes", "remove", "--file", path)
+    assert "no kind (give --kind)" in str(refused(workspace, *by_file, "--yes"))
+    assert isinstance(refused(workspace, *by_file, "--kind", "flag", "--yes"), NotFoundError)
+    assert as_json(workspace, *by_file, "--kind", "release", "--yes")["removed"] == 2
+    assert [row["name"] for row in as_json(workspace, "changes", "list")] == ["dark"]
+    assert "say what to remove" in str(refused(workspace, "changes", "remove"))
+    assert "add --yes" in str(refused(workspace, *by_file, "--json"))
+
+
+def test_feedback_is_not_imported_as_releases(workspace: Workspace, tmp_path: Path) -> None:
+    path = tmp_path / "reviews.csv"
+    rows = "".join(f"1.2,2024-02-0{day},fine\n" for day in range(1, 8))
+    path.write_text(f"version,date,notes\n{rows}", encoding="utf-8")
+    error = refused(workspace, "changes", "import", path, "--kind", "release")
+    assert isinstance(error, InputFileError)
+    assert "release 1.2 of default begins at 7 different times" in str(error)
+    assert "closeloop ingest FILE" in str(error)
+    assert workspace.committed(CHANGE).num_rows == 0
+    builds = "".join(f"1.2 ({day}),2024-02-0{day},fine\n" for day in range(1, 8))
+    path.write_text(f"version,date,notes\n{builds}", encoding="utf-8")
+    assert "7 new" in ok(workspace, "changes", "import", path, "--kind", "release")
+
+
+def test_a_change_of_a_product_without_feedback_is_warned_of(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    add = ("changes", "add", "--kind", "flag", "--name", "dark", "--product")
+    assert "warning" not in ok(workspace, *add, "walet")  # there is no feedback yet at all
+    ok(workspace, "ingest", reviews(tmp_path), "--source", "play", "--product", "wallet")
+    assert "warning" not in ok(workspace, *add, "wallet")
+    assert "no feedback of walet" in ok(workspace, *add, "walet")
+
+
 def test_exposure_import(workspace: Workspace, tmp_path: Path) -> None:
     path = tmp_path / "users.csv"
     path.write_text("date,product,users\n2024-02-01,wallet,100\n", encoding="utf-8")
     assert "1 new" in ok(workspace, "exposure", "import", path)
     assert as_json(workspace, "exposure", "import", path)["unchanged"] == 1
     assert workspace.committed(EXPOSURE)["users"].to_pylist() == [100.0]
+
+
+def test_an_import_that_leaves_rows_out_is_no_success(workspace: Workspace, tmp_path: Path) -> None:
+    path = tmp_path / "users.csv"
+    path.write_text("date,users\n2024-02-01,100\nsoon,3\n2024-02-02,-1\n", encoding="utf-8")
+    some = run(workspace, "exposure", "import", path)
+    assert some.exit_code == 1
+    assert "3 rows of exposure read: 1 new" in some.output
+    assert "1 rows name no product: taken for 'default'" in some.output
+    assert workspace.committed(EXPOSURE).num_rows == 1
+    path.write_text("date,users\nsoon,3\n2024-02-02,-1\n", encoding="utf-8")
+    assert run(workspace, "exposure", "import", path).exit_code == 2
+    releases = tmp_path / "releases.csv"
+    releases.write_text("version,date,product\n1.2,2024-02-01,wallet\n", encoding="utf-8")
+    unkinded = run(workspace, "changes", "import", releases)
+    assert unkinded.exit_code == 2
+    assert "no kind (give --kind)" in unkinded.output
+    assert "nothing was taken in: none of the 1 rows could be used" in unkinded.output
+    assert "name no product" not in ok(
+        workspace, "changes", "import", releases, "--kind", "release"
+    )
 
 
 def test_quarantine_list_export_and_retry(workspace: Workspace, tmp_path: Path) -> None:
@@ -183,6 +277,84 @@ def test_quarantine_list_export_and_retry(workspace: Workspace, tmp_path: Path) 
         refine.run(step)
     assert workspace.committed(QUARANTINE)["reason"].to_pylist() == ["malformed_row"]
     assert workspace.committed(FEEDBACK).num_rows == 2
+
+
+def refined(workspace: Workspace) -> None:
+    with workspace.step(refine.NAME) as step:
+        refine.run(step)
+
+
+@pytest.mark.parametrize("run_between", [True, False])
+@pytest.mark.parametrize(
+    ("encoding", "name", "text"),
+    [
+        ("latin-1", "r.csv", 'id,text,at\n1,café "was" bad,2024-02-02\n2,it is good,2024-02-02\n'),
+        (
+            "latin-1",
+            "r.jsonl",
+            '{"id": "1", "text": "café: bad", "at": "2024-02-02"}\n'
+            '{"id": "2", "text": "it is good", "at": "2024-02-02"}\n',
+        ),
+        (
+            "shift-jis",
+            "r.csv",
+            "id,text,at\n1,この店は very bad,2024-02-02\n2,it is good,2024-02-02\n",
+        ),
+    ],
+)
+def test_the_right_encoding_cures(
+    tmp_path: Path, encoding: str, name: str, text: str, run_between: bool
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(text.encode(encoding))
+    ok(example_workspace(tmp_path / "w", now=NOW), "ingest", path, "--source", "play")
+    workspace = example_workspace(tmp_path / "w", now=NOW)
+    if run_between:
+        refined(workspace)
+        assert workspace.committed(QUARANTINE)["reason"].to_pylist() == ["invalid_utf8"]
+    ok(workspace, "ingest", path, "--source", "play", "--encoding", encoding)
+    refined(example_workspace(tmp_path / "w", now=NOW))
+    assert workspace.committed(QUARANTINE).num_rows == 0
+    assert workspace.committed(SUPERSEDED)["reason"].to_pylist()[-1] == "cured"
+    ids = workspace.committed(FEEDBACK)["source_id"].to_pylist()
+    assert sorted(ids) == sorted({*ids})
+
+
+def test_another_file_of_the_same_name_cures_nothing(workspace: Workspace, tmp_path: Path) -> None:
+    path = tmp_path / "daily.csv"
+    path.write_bytes(
+        "id,text,at\n1,café was bad,2024-02-02\n2,it is good,2024-02-02\n".encode("latin-1")
+    )
+    ok(workspace, "ingest", path, "--source", "play")
+    refined(workspace)
+    path.write_text("id,text,at\n9,something else,2024-02-03\n", encoding="utf-8")
+    ok(workspace, "ingest", path, "--source", "play")
+    refined(workspace)
+    assert workspace.committed(QUARANTINE)["reason"].to_pylist() == ["invalid_utf8"]
+
+
+def test_broken_json_is_told_how_to_be_mended(workspace: Workspace, tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    good = '{"id": "1", "text": "it is bad", "at": "2024-02-02"}\n'
+    path.write_text(good + '{"id": "2", "text\n', encoding="utf-8")
+    shown = ok(workspace, "ingest", path, "--source", "play")
+    refined(workspace)
+    for told in (shown, ok(workspace, "quarantine", "list")):
+        assert "correct the row's JSON" in told
+        assert "number of fields" not in told
+
+
+def test_what_is_not_there_is_told_with_what_is(workspace: Workspace, tmp_path: Path) -> None:
+    ok(workspace, "ingest", reviews(tmp_path), "--source", "play", "--product", "wallet")
+    refined(workspace)
+    error = refused(workspace, "quarantine", "list", "--source", "nosuch")
+    assert str(error) == "no source 'nosuch'\n  there are: play"
+    none_so = ok(workspace, "quarantine", "list", "--source", "play", "--reason", "no_text")
+    assert none_so.startswith("no row of source play and no_text is in quarantine")
+    ok(workspace, "changes", "add", "--kind", "flag", "--name", "dark", "--product", "wallet")
+    error = refused(workspace, "changes", "list", "--product", "nosuch")
+    assert str(error) == "no product 'nosuch'\n  there are: shop-app, wallet"
+    assert "no change is like that" in ok(workspace, "changes", "list", "--product", "shop-app")
 
 
 def test_a_raised_limit_frees_rows(workspace: Workspace, tmp_path: Path) -> None:

@@ -206,6 +206,16 @@ def test_a_limit_of_the_collector_is_seen(limit):
     assert [e.ailment for e in found] == ([] if limit is None else [Ailment.CAPPED])
 
 
+@pytest.mark.parametrize(
+    ("days_after", "ailments"), [(0, [Ailment.CAPPED]), (27, [Ailment.CAPPED]), (29, []), (900, [])]
+)
+def test_a_source_that_ended_weeks_ago_is_not_capped_any_more(days_after, ailments):
+    even = delivery(np.tile([1, 0], 30 * 12))
+    now = int(even.hours.max()) + days_after * 24
+    found = source_episodes(even, since=now, now=now)
+    assert [e.ailment for e in found if e.ailment is not Ailment.SILENT] == ailments
+
+
 def test_reasons_are_those_of_the_verdict_and_the_time():
     silent = Episode("a", Ailment.SILENT, 100, 120, 0.0, 40.0, "a was silent")
     partial = Episode("b", Ailment.PARTIAL, 90, None, 9.0, 40.0, "b delivered a part")

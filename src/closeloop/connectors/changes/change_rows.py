@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,27 @@ from typing import Any
 import pyarrow as pa
 
 from closeloop.connectors.changes.notes import parse_notes
-from closeloop.connectors.changes.reading import ImportReport, ImportRequest, ReadRow, read_rows
+from closeloop.connectors.changes.reading import (
+    Beginning,
+    ImportReport,
+    ImportRequest,
+    ReadRow,
+    read_rows,
+)
 from closeloop.connectors.intake.fields import CHANGE_FIELDS
 from closeloop.connectors.intake.request import IntakeStep
 from closeloop.domain.change import ChangeKind, change_id
 from closeloop.domain.configuration import Configuration
-from closeloop.errors import UsageError, redact
+from closeloop.errors import InputFileError, UsageError, redact
+from closeloop.ports import StepContext, only_if_in
 from closeloop.tables import CHANGE
 from closeloop.text.normalise import normalise_version
 
 _STAGE = re.compile(r"^\s*(?:(\d+(?:\.\d+)?)\s*h?\s*[=:]\s*)?(\d+(?:\.\d+)?)\s*(%?)\s*$")
 _NUMBERED = re.compile(r"^(?:v|version|release)?[\s-]?\d+(?:\.\w+)*$", re.IGNORECASE)
+
+MAX_STARTS = 5
+"""So many times may one version begin in a file, for one product, platform and region."""
 
 Row = dict[str, Any]
 
@@ -39,17 +49,58 @@ def import_changes(
 
     `kind` is that of rows without one. A row without product goes to the request's product, else
     to the default one. Rows without a readable start are left out and named in the report.
+    Raises InputFileError where one version begins at so many times that they are no changes.
     """
-    if kind is not None:
-        check_kind(kind)
     report = ImportReport()
-    made: list[Row] = []
-    for row in read_rows(paths, CHANGE_FIELDS, request, report):
-        change = _change(row, step, request, kind, report)
-        if change is not None:
-            made.append(change)
+    made = read_changes(step, paths, request, report, kind=kind)
+    _check_starts(report.starts)
+    report.products = tuple(sorted({change["product"] for change in made}))
     write_changes(step, made, report)
     return report
+
+
+def read_changes(
+    step: IntakeStep,
+    paths: Sequence[str | Path],
+    request: ImportRequest,
+    report: ImportReport,
+    *,
+    kind: str | None,
+) -> list[Row]:
+    """Return the changes that the rows of files stand for; what can't be used is in the report."""
+    if kind is not None:
+        check_kind(kind)
+    made = (
+        _change(row, step, request, kind, report)
+        for row in read_rows(paths, CHANGE_FIELDS, request, report)
+    )
+    return [change for change in made if change is not None]
+
+
+def remove_changes(step: StepContext, ids: Sequence[str]) -> int:
+    """Delete changes from silver.change; return how many there were.
+
+    What was weighed with them stays as it was written.
+    """
+    held = step.rows(CHANGE, columns=["change_id"], where=[only_if_in("change_id", set(ids))])
+    if held.num_rows:
+        step.delete(CHANGE, [only_if_in("change_id", set(ids))])
+    step.count("changes_removed", held.num_rows)
+    return int(held.num_rows)
+
+
+def _check_starts(starts: Mapping[Beginning, set[datetime]]) -> None:
+    """Raise InputFileError where rows are feedback or the like: a version begins once, or in stages."""
+    most = max(starts, key=lambda key: len(starts[key]), default=None)
+    if most is None or len(starts[most]) <= MAX_STARTS:
+        return
+    kind, product, version = most[:3]
+    raise InputFileError(
+        f"these rows are no list of changes: {kind} {redact(version)} of {redact(product)} begins "
+        f"at {len(starts[most]):,} different times ({MAX_STARTS} at most); nothing was imported",
+        hint="take in feedback with 'closeloop ingest FILE --source NAME'; of a list of changes "
+        "check --map version=COLUMN and --map started_at=COLUMN",
+    )
 
 
 def make_change(
@@ -192,14 +243,15 @@ def _change(
         problem = "no time of start"
     if problem is None and not found_kind:
         problem = "no kind (give --kind)"
+    product = request.product or values.get("product")
     if problem is None:
         try:
-            return make_change(
+            made = make_change(
                 step.config,
                 kind=found_kind,
                 started_at=values["started_at"],
                 now=step.now,
-                product=request.product or values.get("product"),
+                product=product,
                 name=values.get("name"),
                 version=values.get("version"),
                 ended_at=values.get("ended_at"),
@@ -211,5 +263,9 @@ def _change(
             )
         except UsageError as error:
             problem = error.message
+        else:
+            report.productless += product is None
+            report.begins(made, version=values.get("version"))
+            return made
     report.leave_out(row.file, row.line, problem)
     return None

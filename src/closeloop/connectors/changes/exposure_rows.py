@@ -97,8 +97,10 @@ def _exposure(
         report.leave_out(row.file, row.line, problem or "no time of start")
         return None
     version = values.get("version") or ""
+    product = request.product or values.get("product")
+    report.productless += product is None
     return {
-        "product": step.config.product_id(request.product or values.get("product")),
+        "product": step.config.product_id(product),
         "version": normalise_version(version) or version,
         "platform": (values.get("platform") or "").lower(),
         "region": values.get("region") or "",

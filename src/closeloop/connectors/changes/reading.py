@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from closeloop.connectors.intake.times import TimeReading, day_comes_first, read
 from closeloop.errors import redact
 
 MAX_PROBLEMS_SHOWN = 10
+
+Beginning = tuple[str, str, str, str | None, str | None]
+"""Kind, product, version as given, platform and region of a change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +48,34 @@ class ImportReport:
     left_out: int = 0
     zoneless: int = 0
     timezone: str = "UTC"
+    productless: int = 0
+    """Rows that were taken in and name no product: they went to the default one."""
+    products: tuple[str, ...] = ()
+    """Whose rows they were."""
     problems: list[str] = field(default_factory=list)
     """The first lines that were left out, with the reason."""
     mappings: list[tuple[str, ColumnMapping]] = field(default_factory=list)
+
+    starts: dict[Beginning, set[datetime]] = field(default_factory=dict)
+    """When each version began."""
+
+    def begins(self, change: Mapping[str, Any], *, version: str | None) -> None:
+        """Note when a version, as it was given (with its build), began."""
+        if version is not None:
+            where = (change["platform"], change["region"])
+            key = (change["kind"], change["product"], version, *where)
+            self.starts.setdefault(key, set()).add(change["started_at"])
 
     def leave_out(self, file: str, line: int, why: str) -> None:
         """Note a row that can't be used."""
         self.left_out += 1
         if len(self.problems) < MAX_PROBLEMS_SHOWN:
             self.problems.append(f"{redact(file, keep=80)}:{line}: {why}")
+
+    @property
+    def all_left_out(self) -> bool:
+        """Whether there were rows and not one could be used."""
+        return 0 < self.rows == self.left_out
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report for programs."""
@@ -63,6 +86,7 @@ class ImportReport:
             "unchanged": self.unchanged,
             "repeated": self.repeated,
             "left_out": self.left_out,
+            "without_product": self.productless,
             "problems": self.problems,
             "files": [
                 {"file": file, "columns": m.as_dict(), "left_over": list(m.left_over)}
