@@ -132,23 +132,17 @@ def _applicable(view: ProductView, watched: _Watched, first: int, *, until: int)
 def _raised(
     watched: _Watched, code: int, own: Ints, history: Bools, *, since: int
 ) -> Iterator[RaisedRelease]:
-    lows = np.cumsum(watched.low[own].astype(np.int64))
     low_before, count_before = int(watched.low[history].sum()), int(history.sum())
-    evidence = release_evidence(
-        lows, np.arange(1, len(own) + 1), low_before=low_before, count_before=count_before
+    reached, evidence = _reached(
+        watched, code, own, since=since, low_before=low_before, count_before=count_before
     )
-    hours = watched.hours[own]
-    age = (hours - watched.first[code]) / 24
-    low_rest, count_rest = without_worst_day(watched.low[own], hours // 24)
-    rest = release_evidence(low_rest, count_rest, low_before=low_before, count_before=count_before)
-    bad = (evidence >= RAISE_AT) & ((age < OLD_DAYS) | (rest >= RAISE_AT_WITHOUT))
-    reached = np.flatnonzero(bad & (hours >= since))
     if len(reached) == 0:
         return
     share = (low_before + 0.5) / (count_before + 1.0)
     start = int(watched.hours[own[0]])
     others = (watched.codes >= 0) & (watched.codes != code) & (watched.hours >= start)
-    for look in sorted({int(reached[0]), int(reached[-1])}):
+    for place in sorted({0, len(reached) - 1}):
+        look = int(reached[place])
         end = int(watched.hours[own[look]]) + 1
         seen = own[: look + 1]
         recent = seen[watched.hours[seen] >= end - 6]
@@ -162,10 +156,32 @@ def _raised(
             expected=float(share * (look + 1)),
             count_6h=int(watched.low[recent].sum()),
             expected_6h=float(share * len(recent)),
-            evidence=float(evidence[look]),
+            evidence=float(evidence[place]),
             threshold=RAISE_AT,
             family=sum(end - NEW_DAYS * 24 <= f < end for f in watched.first.values()),
         )
+
+
+def _reached(
+    watched: _Watched, code: int, own: Ints, *, since: int, low_before: int, count_before: int
+) -> tuple[Ints, Floats]:
+    """Return the looks (places in `own`) from `since` on that reached the evidence, and theirs.
+
+    The evidence is of all reviews up to a look: those before `since` are summed and not weighed
+    again, nor is what the worst day hides where there is too little with it.
+    """
+    hours = watched.hours[own]
+    lows = np.cumsum(watched.low[own], dtype=np.int64)
+    looks = np.arange(int(np.searchsorted(hours, since)), len(own))
+    before = {"low_before": low_before, "count_before": count_before}
+    evidence = release_evidence(lows[looks], looks + 1, **before)
+    bad = evidence >= RAISE_AT
+    old = np.flatnonzero(bad & (hours[looks] - watched.first[code] >= OLD_DAYS * 24))
+    if len(old):
+        low_rest, count_rest = without_worst_day(watched.low[own], hours // 24)
+        rest = release_evidence(low_rest[looks[old]], count_rest[looks[old]], **before)
+        bad[old] = rest >= RAISE_AT_WITHOUT
+    return looks[bad], evidence[bad]
 
 
 def _releases(context: StepContext, product: str) -> dict[str, datetime]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from closeloop.stats.release_watch import (
     RAISE_AT,
@@ -41,6 +45,31 @@ def test_one_bad_day_is_left_out():
     low_rest, count_rest = without_worst_day(low, days)
     assert low_rest.tolist() == [0, 0, 0, 1, 2, 2, 2]
     assert count_rest.tolist() == [0, 0, 0, 1, 2, 3, 4]
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 2)), max_size=40))
+def test_the_worst_day_is_the_first_with_most_low_reviews_so_far(reviews):
+    low = np.array([is_low for is_low, _ in reviews], dtype=bool)
+    days = 7 + np.cumsum([gap for _, gap in reviews], dtype=np.int64)
+    low_rest, count_rest = without_worst_day(low, days)
+    for look in range(len(low)):
+        seen = days[: look + 1]
+        worst = max(sorted(set(seen.tolist())), key=lambda d: low[: look + 1][seen == d].sum())
+        left = seen != worst
+        assert low_rest[look] == low[: look + 1][left].sum()
+        assert count_rest[look] == left.sum()
+
+
+def test_many_reviews_take_little_memory():
+    """A version of 60,000 reviews over a month; [looks, days] alone would take 14 MB and more."""
+    rng = np.random.default_rng(10)
+    low, days = rng.random(60_000) < 0.1, np.sort(rng.integers(0, 30, 60_000))
+    tracemalloc.start()
+    evidence = release_evidence(*without_worst_day(low, days), low_before=200, count_before=2_000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(evidence) == 60_000
+    assert peak < 40e6
 
 
 @pytest.mark.parametrize("missing", [1.0, 5.0])
