@@ -22,6 +22,7 @@ from closeloop.stats.release_watch import (
     OLD_DAYS,
     RAISE_AT,
     RAISE_AT_WITHOUT,
+    begins_at,
     release_evidence,
     stars_are_whole,
     without_worst_day,
@@ -56,7 +57,10 @@ class RaisedRelease:
 
 @dataclass(frozen=True, slots=True)
 class _Watched:
-    """The rated reviews of a product [reviews]: rows of the view, hours, low or not, versions."""
+    """The rated reviews of a product [reviews]: rows of the view, hours, low or not, versions.
+
+    `first` is the hour from which each version is watched.
+    """
 
     rows: Ints
     hours: Ints
@@ -77,8 +81,9 @@ def watch_releases(
     """Yield each version that reached the evidence at an hour from `since` on.
 
     First as it was when it got there, then as it is at its newest review. A version is watched for
-    30 days. Not applicable, and counted as that, where a star is not collected or capped, or where
-    a source of the ratings was ailing in the last three days.
+    30 days from its release, or where that is unknown from when it has come. Not applicable, and
+    counted as that, where a star is not collected or capped, or where a source of the ratings was
+    ailing in the last three days.
     """
     watched = _watched(context, view)
     for code in sorted({int(c) for c in watched.codes[watched.hours >= since] if c >= 0}):
@@ -91,6 +96,8 @@ def watch_releases(
         if len(own) == 0 or watched.hours[own[-1]] < since:
             continue
         history = (watched.hours < first) & (watched.hours >= first - HISTORY_DAYS * 24)
+        # Its testers' reviews are no part of what was usual before it.
+        history &= watched.codes != code
         if int(history.sum()) < MIN_HISTORY:
             continue
         until = int(watched.hours[own[-1]])
@@ -107,14 +114,15 @@ def _watched(context: StepContext, view: ProductView) -> _Watched:
     rows = np.flatnonzero(np.isfinite(view.rating) & (view.weight > 0))
     version = view.coded("version")
     codes, hours = version.codes[rows], view.hours[rows]
-    named = np.flatnonzero(codes >= 0)
-    seen, at = np.unique(codes[named], return_index=True)
     released = _releases(context, view.product)
     first = {}
-    for code, place in zip(seen.tolist(), named[at].tolist(), strict=True):
-        hour = int(hours[place])
+    by_version = np.argsort(codes, kind="stable")
+    seen, begins = np.unique(codes[by_version], return_index=True)
+    for code, places in zip(seen.tolist(), np.split(by_version, begins[1:]), strict=True):
+        if code < 0:
+            continue
         start = released.get(version.names[code])
-        first[code] = hour if start is None else min(hour, hour_of(start))
+        first[code] = begins_at(hours[places], hours) if start is None else hour_of(start)
     rating = view.rating[rows]
     return _Watched(rows, hours, rating, rating <= LOW_STARS, codes, version.names, first)
 
@@ -185,7 +193,7 @@ def _reached(
 
 
 def _releases(context: StepContext, product: str) -> dict[str, datetime]:
-    """Return when each release began, of those known by now (the earliest of a version)."""
+    """Return when each release began, of those known and begun by now (the earliest of a version)."""
     rows = context.rows(
         CHANGE,
         columns=["version", "started_at", "known_at"],
@@ -194,7 +202,9 @@ def _releases(context: StepContext, product: str) -> dict[str, datetime]:
     known = [
         r
         for r in rows
-        if r["version"] and r["started_at"] and (r["known_at"] or r["started_at"]) <= context.now
+        if r["version"]
+        and r["started_at"]
+        and max(r["started_at"], r["known_at"] or r["started_at"]) <= context.now
     ]
     return {
         r["version"]: r["started_at"]

@@ -18,6 +18,11 @@ RAISE_AT = 20.0
 HISTORY_DAYS = 45
 NEW_DAYS = 30
 """A version is watched for so long after its first day."""
+BEGINS_WITHIN_DAYS = 7
+BEGINS_REVIEWS, BEGINS_SHARE = 3, 0.01
+"""A version has come once it has so many reviews within a week, and so much of all: not its testers'."""
+TESTED_DAYS = 90
+"""What comes longer after the first review is a new wave of an old version, no release."""
 MIN_HISTORY = 50
 """Fewer reviews in the weeks before say too little of the usual share."""
 PRIOR_WORTH = 100.0
@@ -32,6 +37,25 @@ MIN_FOR_MISSING = 200
 MISSING_SHARE = 0.002
 CAPPED_DISPERSION = 0.3
 CAPPED_MEAN = 5.0
+
+
+def begins_at(own: Ints, hours: Ints) -> int:
+    """Return the hour from which a version whose release date is unknown is watched.
+
+    `own` [hours] are those of its reviews, `hours` those of all, both in order of time. It is the
+    first review of the first week in which the version had three reviews and 1% of all, so that a
+    tester's review a month before the release does not spend the watch; until there is such a week,
+    or where it comes after 90 days, it is the first review. Each week ends with one of its reviews:
+    later ones change nothing.
+    """
+    week = BEGINS_WITHIN_DAYS * 24
+    begins = np.searchsorted(own, own - week, side="right")
+    ends = np.searchsorted(hours, own, side="right")
+    of_all = ends - np.searchsorted(hours, own - week, side="right")
+    reviews = np.arange(1, len(own) + 1) - begins
+    come = np.flatnonzero((reviews >= BEGINS_REVIEWS) & (reviews >= BEGINS_SHARE * of_all))
+    start = own[begins[come[0]]] if len(come) else own[0]
+    return int(start if start - own[0] <= TESTED_DAYS * 24 else own[0])
 
 
 def release_evidence(low: Ints, count: Ints, *, low_before: int, count_before: int) -> Floats:

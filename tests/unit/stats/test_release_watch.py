@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from closeloop.stats.release_watch import (
     RAISE_AT,
+    begins_at,
     capped,
     release_evidence,
     stars_are_whole,
@@ -37,6 +39,32 @@ def test_a_usual_version_is_seldom_raised():
             >= RAISE_AT
         )
     assert raised <= 400 / RAISE_AT
+
+
+def begins(*days: float, others_a_day: int = 10) -> float:
+    """Return on which day a version with reviews on these days begins."""
+    own = np.array([round(day * 24) for day in days], dtype=np.int64)
+    others = np.arange(0, 200 * 24, 24 / others_a_day).astype(np.int64)
+    return begins_at(own, np.sort(np.concatenate([own, others]))) / 24
+
+
+def test_a_version_begins_with_its_first_week_of_three_reviews():
+    assert begins(90, 90.5, 91, 92) == 90
+    assert begins(55, 90, 90.5, 91, 92) == 90
+    assert begins(55, 70, 90, 90.5, 91, 92) == 90
+    # Too few ever, too few among a hundred times as many, or of an old version: as ever.
+    assert begins(55, 70, 90) == 55
+    assert begins(55, 60, 60.5, 61, others_a_day=100) == 55
+    assert begins(10, 190, 190.5, 191) == 10
+
+
+@given(st.lists(st.integers(0, 60 * 24), min_size=3, max_size=40))
+def test_when_a_version_began_is_not_told_otherwise_by_later_reviews(own):
+    hours = np.sort(np.array(own, dtype=np.int64))
+    known = [begins_at(hours[:n], hours[:n]) for n in range(1, len(hours) + 1)]
+    moved = [a for a, b in pairwise(known) if a != b]
+    assert len(moved) <= 1
+    assert moved in ([], [int(hours[0])])
 
 
 def test_one_bad_day_is_left_out():
