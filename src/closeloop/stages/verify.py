@@ -146,16 +146,8 @@ def _measure(
         verdict, reason = _doubt(
             context, view, signal, rows=rows, began=began, ended=ended, clock=clock
         )
-    elif verdict is Verdict.NOT_ENOUGH_EVIDENCE and over_for >= OVER_AFTER_H:
-        reason = (
-            f"the trouble was over {over_for / 24:.0f} days before the fix: "
-            "that it stays away says nothing of it"
-        )
     elif verdict is Verdict.NOT_ENOUGH_EVIDENCE:
-        reason = (
-            f"{outcome.complaints_before} complaints before and {outcome.complaints_after} after "
-            "say too little yet"
-        )
+        reason = _too_little(outcome, over_for)
     return replace(
         outcome,
         rate_ratio=ratio.ratio,
@@ -163,6 +155,17 @@ def _measure(
         ratio_high=ratio.high,
         verdict=verdict,
         reasons=(why, reason) if reason else (why,),
+    )
+
+
+def _too_little(outcome: Outcome, over_for: int) -> str:
+    """Return why the numbers do not tell, where the trouble was over so many hours before the fix."""
+    if over_for >= OVER_AFTER_H:
+        days = round(over_for / 24)
+        return f"the trouble was over {days} days before the fix, so that calm says nothing of it"
+    return (
+        f"{outcome.complaints_before} complaints before and {outcome.complaints_after} after "
+        "say too little yet"
     )
 
 
