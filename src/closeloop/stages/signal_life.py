@@ -20,6 +20,7 @@ LIVES = "signal.lives"
 """State: the live signals that are followed, and when each was looked at last."""
 LOOK_EVERY = timedelta(hours=6)
 FOLLOWED_FOR = timedelta(days=45)
+"""After a signal's last alarm; what lasts longer has become the usual."""
 STRATA_DAYS = timedelta(days=1)
 TOGETHER = timedelta(days=10)
 """Signals whose windows lie no further apart may have one cause."""
@@ -138,8 +139,8 @@ def incidents_elsewhere(
 def follow(context: StepContext, fresh: Iterable[str], products: Iterable[str]) -> None:
     """Write the state of live signals: of those with news now, of the others every six hours.
 
-    Followed while not over, at most 45 days; news of a signal takes it up again. Where a product
-    got no feedback at all for a day, silence says nothing and the state stays.
+    Followed while not over, at most 45 days after its window's end, which a further alarm moves.
+    Where a product got no feedback at all for a day, silence says nothing and the state stays.
     """
     lives = {i: datetime.fromisoformat(t) for i, t in _remembered(context).items()}
     news = set(fresh)
@@ -159,7 +160,8 @@ def follow(context: StepContext, fresh: Iterable[str], products: Iterable[str]) 
         for row in own:
             state = _state(view, row, now=context.now)
             lives[row["signal_id"]] = context.now
-            if state is LifeState.OVER:
+            # The time of the last look is renewed with each one, so it cannot tell.
+            if state is LifeState.OVER or context.now - row["window_end"] > FOLLOWED_FOR:
                 del lives[row["signal_id"]]
             if row["state"] != state.value:
                 changed.append({**row, "state": state.value, "state_since": context.now})

@@ -24,6 +24,7 @@ from closeloop.stages.suspension import material
 from closeloop.stages.trouble import complaints_of
 from closeloop.stats.artefacts import HISTORY_DAYS as STRATA_DAYS
 from closeloop.stats.baseline import Ints
+from closeloop.stats.life import OVER_AFTER_H, raised_span
 from closeloop.stats.outcome import adopted_at, rate_ratio
 from closeloop.tables import OUTCOME, SIGNAL
 
@@ -35,7 +36,9 @@ MEASURED = "verify.measured"
 EVERY = timedelta(days=1)
 UNTIL = timedelta(days=60)
 """A resolved ticket is measured so long; then the last verdict stands."""
-BEFORE = timedelta(days=7)
+BEFORE_H = 7 * 24
+"""The trouble's last week is what the time afterwards is compared with."""
+MIN_BEFORE_H = 6
 MIN_AFTER = timedelta(days=1)
 ADOPTION_LIMIT = timedelta(days=14)
 """Where a fixed version never reaches half of the reviews (13% of versions), the clock starts here."""
@@ -91,7 +94,9 @@ def _outcomes(
     context: StepContext, product: str, tickets: Sequence[Ticket]
 ) -> list[tuple[Ticket, Outcome]]:
     signals = signals_by_id(context, [t.signal_id for t in tickets])
-    oldest = min(_resolved(t) for t in tickets) - BEFORE - timedelta(days=STRATA_DAYS)
+    began = [_resolved(t) - timedelta(hours=BEFORE_H) for t in tickets]
+    began += [s.window_start for s in signals.values()]
+    oldest = min(began) - timedelta(days=STRATA_DAYS)
     view = product_view(context, product, since=oldest)
     found = []
     for ticket in tickets:
@@ -107,9 +112,9 @@ def _measure(
     resolved = _resolved(ticket)
     clock, why = _clock(view, ticket)
     rows, usual = _complaints(view, signal)
-    # What the fix is measured against is the trouble, not the calm before it.
-    began = min(max(signal["window_start"], resolved - BEFORE), resolved - timedelta(hours=6))
-    days_before = (resolved - began) / timedelta(days=1)
+    began, ended = _trouble(view.hours[rows], signal, usual, fixed=resolved)
+    days_before = (ended - began) / timedelta(days=1)
+    over_for = hour_of(resolved) - hour_of(ended)
     days_after = max((context.now - clock) / timedelta(days=1), 0.0)
     outcome = Outcome(
         ticket_id=ticket.ticket_id,
@@ -118,7 +123,7 @@ def _measure(
         clock_started_at=clock,
         days_before=days_before,
         days_after=days_after,
-        complaints_before=_count(view.hours[rows], began, resolved),
+        complaints_before=_count(view.hours[rows], began, ended),
         complaints_after=_count(view.hours[rows], clock, context.now),
         rate_ratio=None,
         ratio_low=None,
@@ -134,17 +139,15 @@ def _measure(
         after=outcome.complaints_after,
         days_after=days_after,
         usual=usual,
+        lasted=over_for < OVER_AFTER_H,
     )
     verdict, reason = ratio.verdict, ""
     if verdict is Verdict.HELD:
         verdict, reason = _doubt(
-            context, view, signal, rows=rows, began=began, clock=clock, ticket=ticket
+            context, view, signal, rows=rows, began=began, ended=ended, clock=clock
         )
     elif verdict is Verdict.NOT_ENOUGH_EVIDENCE:
-        reason = (
-            f"{outcome.complaints_before} complaints before and {outcome.complaints_after} after "
-            "say too little yet"
-        )
+        reason = _too_little(outcome, over_for)
     return replace(
         outcome,
         rate_ratio=ratio.ratio,
@@ -153,6 +156,34 @@ def _measure(
         verdict=verdict,
         reasons=(why, reason) if reason else (why,),
     )
+
+
+def _too_little(outcome: Outcome, over_for: int) -> str:
+    """Return why the numbers do not tell, where the trouble was over so many hours before the fix."""
+    if over_for >= OVER_AFTER_H:
+        days = round(over_for / 24)
+        return f"the trouble was over {days} days before the fix, so that calm says nothing of it"
+    return (
+        f"{outcome.complaints_before} complaints before and {outcome.complaints_after} after "
+        "say too little yet"
+    )
+
+
+def _trouble(
+    hours: Ints, signal: Mapping[str, Any], usual: float, *, fixed: datetime
+) -> tuple[datetime, datetime]:
+    """Return when the trouble began and ended that a fix is measured against, its last week of it.
+
+    Not the calm before it, nor the calm between its end and a ticket that was closed weeks later.
+    """
+    began, ended = raised_span(
+        hours,
+        start=hour_of(signal["window_start"]),
+        end=hour_of(signal["window_end"]),
+        until=hour_of(fixed),
+        usual_a_day=usual,
+    )
+    return time_of(min(max(began, ended - BEFORE_H), ended - MIN_BEFORE_H)), time_of(ended)
 
 
 def _complaints(view: ProductView, signal: Mapping[str, Any]) -> tuple[Ints, float]:
@@ -164,16 +195,26 @@ def _complaints(view: ProductView, signal: Mapping[str, Any]) -> tuple[Ints, flo
     rows = complaints_of(view, signal)
     start, end = hour_of(signal["window_start"]), hour_of(signal["window_end"])
     days = max(end - start, 1) / 24
-    usual = float(signal["baseline"]) / days
-    if signal["kind"] != SignalKind.RELEASE or not signal["category"]:
+    if signal["kind"] != SignalKind.RELEASE:
+        return rows, float(signal["baseline"]) / days
+    # Its baseline is of the version's own reviews; the fix is measured by those of all versions.
+    usual = _usual(view, rows, start)
+    if not signal["category"]:
         return rows, usual
     own = complaints_of(view, {"kind": SignalKind.CATEGORY, "series_id": signal["category"]})
-    before = (view.hours[own] >= start - USUAL_H) & (view.hours[own] < start)
-    own_usual = float(before.sum()) / (USUAL_H / 24)
+    own_usual = _usual(view, own, start)
     inside = (view.hours >= start) & (view.hours < end)
     low = float(inside[rows].sum()) - usual * days
     about = float(inside[np.intersect1d(own, rows)].sum()) - own_usual * days
     return (own, own_usual) if about >= ABOUT_ONE * max(low, 1.0) else (rows, usual)
+
+
+def _usual(view: ProductView, rows: Ints, start: int) -> float:
+    """Return how many of the rows came a day in the four weeks before an hour, or since the first."""
+    first = int(view.hours[0]) if len(view.hours) else start
+    since = max(start - USUAL_H, min(first, start - 24))
+    hours = view.hours[rows]
+    return float(((hours >= since) & (hours < start)).sum()) * 24 / (start - since)
 
 
 def _clock(view: ProductView, ticket: Ticket) -> tuple[datetime, str]:
@@ -202,8 +243,8 @@ def _doubt(
     *,
     rows: Ints,
     began: datetime,
+    ended: datetime,
     clock: datetime,
-    ticket: Ticket,
 ) -> tuple[Verdict, str]:
     """Return what else a fall of the complaints can mean: silence, or that they moved."""
     now = hour_of(context.now)
@@ -212,9 +253,9 @@ def _doubt(
     against = reasons_against(ailing, Suspends.HELD, since=hour_of(clock), until=now + 1)
     if against:
         return Verdict.NOT_ENOUGH_EVIDENCE, f"{'; '.join(against)}: this says nothing of the fix"
-    days_before = (_resolved(ticket) - began) / timedelta(days=1)
+    days_before = (ended - began) / timedelta(days=1)
     days_after = (context.now - clock) / timedelta(days=1)
-    usual = _count(view.hours, began, _resolved(ticket)) / days_before * days_after
+    usual = _count(view.hours, began, ended) / days_before * days_after
     came = _count(view.hours, clock, context.now)
     if came < SILENT * usual:
         return (

@@ -22,6 +22,7 @@ from closeloop.stats.release_watch import (
     OLD_DAYS,
     RAISE_AT,
     RAISE_AT_WITHOUT,
+    begins_at,
     release_evidence,
     stars_are_whole,
     without_worst_day,
@@ -56,7 +57,10 @@ class RaisedRelease:
 
 @dataclass(frozen=True, slots=True)
 class _Watched:
-    """The rated reviews of a product [reviews]: rows of the view, hours, low or not, versions."""
+    """The rated reviews of a product [reviews]: rows of the view, hours, low or not, versions.
+
+    `first` is the hour from which each version is watched.
+    """
 
     rows: Ints
     hours: Ints
@@ -77,8 +81,9 @@ def watch_releases(
     """Yield each version that reached the evidence at an hour from `since` on.
 
     First as it was when it got there, then as it is at its newest review. A version is watched for
-    30 days. Not applicable, and counted as that, where a star is not collected or capped, or where
-    a source of the ratings was ailing in the last three days.
+    30 days from its release, or where that is unknown from when it has come. Not applicable, and
+    counted as that, where a star is not collected or capped, or where a source of the ratings was
+    ailing in the last three days.
     """
     watched = _watched(context, view)
     for code in sorted({int(c) for c in watched.codes[watched.hours >= since] if c >= 0}):
@@ -91,6 +96,8 @@ def watch_releases(
         if len(own) == 0 or watched.hours[own[-1]] < since:
             continue
         history = (watched.hours < first) & (watched.hours >= first - HISTORY_DAYS * 24)
+        # Its testers' reviews are no part of what was usual before it.
+        history &= watched.codes != code
         if int(history.sum()) < MIN_HISTORY:
             continue
         until = int(watched.hours[own[-1]])
@@ -107,14 +114,15 @@ def _watched(context: StepContext, view: ProductView) -> _Watched:
     rows = np.flatnonzero(np.isfinite(view.rating) & (view.weight > 0))
     version = view.coded("version")
     codes, hours = version.codes[rows], view.hours[rows]
-    named = np.flatnonzero(codes >= 0)
-    seen, at = np.unique(codes[named], return_index=True)
     released = _releases(context, view.product)
     first = {}
-    for code, place in zip(seen.tolist(), named[at].tolist(), strict=True):
-        hour = int(hours[place])
+    by_version = np.argsort(codes, kind="stable")
+    seen, begins = np.unique(codes[by_version], return_index=True)
+    for code, places in zip(seen.tolist(), np.split(by_version, begins[1:]), strict=True):
+        if code < 0:
+            continue
         start = released.get(version.names[code])
-        first[code] = hour if start is None else min(hour, hour_of(start))
+        first[code] = begins_at(hours[places], hours) if start is None else hour_of(start)
     rating = view.rating[rows]
     return _Watched(rows, hours, rating, rating <= LOW_STARS, codes, version.names, first)
 
@@ -132,23 +140,17 @@ def _applicable(view: ProductView, watched: _Watched, first: int, *, until: int)
 def _raised(
     watched: _Watched, code: int, own: Ints, history: Bools, *, since: int
 ) -> Iterator[RaisedRelease]:
-    lows = np.cumsum(watched.low[own].astype(np.int64))
     low_before, count_before = int(watched.low[history].sum()), int(history.sum())
-    evidence = release_evidence(
-        lows, np.arange(1, len(own) + 1), low_before=low_before, count_before=count_before
+    reached, evidence = _reached(
+        watched, code, own, since=since, low_before=low_before, count_before=count_before
     )
-    hours = watched.hours[own]
-    age = (hours - watched.first[code]) / 24
-    low_rest, count_rest = without_worst_day(watched.low[own], hours // 24)
-    rest = release_evidence(low_rest, count_rest, low_before=low_before, count_before=count_before)
-    bad = (evidence >= RAISE_AT) & ((age < OLD_DAYS) | (rest >= RAISE_AT_WITHOUT))
-    reached = np.flatnonzero(bad & (hours >= since))
     if len(reached) == 0:
         return
     share = (low_before + 0.5) / (count_before + 1.0)
     start = int(watched.hours[own[0]])
     others = (watched.codes >= 0) & (watched.codes != code) & (watched.hours >= start)
-    for look in sorted({int(reached[0]), int(reached[-1])}):
+    for place in sorted({0, len(reached) - 1}):
+        look = int(reached[place])
         end = int(watched.hours[own[look]]) + 1
         seen = own[: look + 1]
         recent = seen[watched.hours[seen] >= end - 6]
@@ -162,14 +164,36 @@ def _raised(
             expected=float(share * (look + 1)),
             count_6h=int(watched.low[recent].sum()),
             expected_6h=float(share * len(recent)),
-            evidence=float(evidence[look]),
+            evidence=float(evidence[place]),
             threshold=RAISE_AT,
             family=sum(end - NEW_DAYS * 24 <= f < end for f in watched.first.values()),
         )
 
 
+def _reached(
+    watched: _Watched, code: int, own: Ints, *, since: int, low_before: int, count_before: int
+) -> tuple[Ints, Floats]:
+    """Return the looks (places in `own`) from `since` on that reached the evidence, and theirs.
+
+    The evidence is of all reviews up to a look: those before `since` are summed and not weighed
+    again, nor is what the worst day hides where there is too little with it.
+    """
+    hours = watched.hours[own]
+    lows = np.cumsum(watched.low[own], dtype=np.int64)
+    looks = np.arange(int(np.searchsorted(hours, since)), len(own))
+    before = {"low_before": low_before, "count_before": count_before}
+    evidence = release_evidence(lows[looks], looks + 1, **before)
+    bad = evidence >= RAISE_AT
+    old = np.flatnonzero(bad & (hours[looks] - watched.first[code] >= OLD_DAYS * 24))
+    if len(old):
+        low_rest, count_rest = without_worst_day(watched.low[own], hours // 24)
+        rest = release_evidence(low_rest[looks[old]], count_rest[looks[old]], **before)
+        bad[old] = rest >= RAISE_AT_WITHOUT
+    return looks[bad], evidence[bad]
+
+
 def _releases(context: StepContext, product: str) -> dict[str, datetime]:
-    """Return when each release began, of those known by now (the earliest of a version)."""
+    """Return when each release began, of those known and begun by now (the earliest of a version)."""
     rows = context.rows(
         CHANGE,
         columns=["version", "started_at", "known_at"],
@@ -178,7 +202,9 @@ def _releases(context: StepContext, product: str) -> dict[str, datetime]:
     known = [
         r
         for r in rows
-        if r["version"] and r["started_at"] and (r["known_at"] or r["started_at"]) <= context.now
+        if r["version"]
+        and r["started_at"]
+        and max(r["started_at"], r["known_at"] or r["started_at"]) <= context.now
     ]
     return {
         r["version"]: r["started_at"]

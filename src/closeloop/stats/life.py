@@ -1,4 +1,7 @@
-"""Tells in which state a problem is, from its complaints by hour: grows, lasts, calms, over, resumed."""
+"""Tells in which state a problem is, from its complaints by hour: grows, lasts, calms, over, resumed.
+
+And how long it was raised until somebody mended it.
+"""
 
 from __future__ import annotations
 
@@ -58,3 +61,34 @@ def life_state(hours: Ints, *, start: int, now: int, usual_a_day: float) -> Life
             return LifeState.RESUMED
     before = int(a_day[DAY_H]) if len(a_day) > DAY_H else 0
     return LifeState.GROWING if a_day[0] >= GROWS * before else LifeState.LASTING
+
+
+def raised_span(
+    hours: Ints, *, start: int, end: int, until: int, usual_a_day: float
+) -> tuple[int, int]:
+    """Return the hours [began, ended) for which a problem of window [start, end) was raised.
+
+    `hours` are those of its complaints, `until` is when it was mended; nothing later is looked at.
+    It goes on behind its window day by day, while the next three days hold more than halfway from
+    the usual to what the window held (at most twice the usual), and at least two complaints. Where
+    that has ended, but the last three days are raised again, it is these three.
+    """
+    ordered = np.sort(hours)
+    end = min(end, until)
+    start = min(start, end - 1)
+
+    def came(since: int, to: int) -> int:
+        return int(np.searchsorted(ordered, to) - np.searchsorted(ordered, since))
+
+    held_a_day = came(start, end) * DAY_H / (end - start)
+    raised_from = min(RAISED_TIMES * usual_a_day, (usual_a_day + held_a_day) / 2)
+
+    def raised(since: int, to: int) -> bool:
+        return came(since, to) >= max(raised_from * (to - since) / DAY_H, MIN_RAISED)
+
+    ended = end
+    while ended < until and raised(ended, min(ended + OVER_AFTER_H, until)):
+        ended += DAY_H
+    if until - ended >= OVER_AFTER_H and raised(until - OVER_AFTER_H, until):
+        return until - OVER_AFTER_H, until
+    return start, min(ended, until)

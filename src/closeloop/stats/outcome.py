@@ -13,6 +13,8 @@ from closeloop.domain.outcome import Verdict
 HELD_BELOW, FAILED_ABOVE, SURE = 0.5, 0.7, 0.95
 STILL_RAISED = 2.0
 """Complaints surely so many times the usual are the trouble itself."""
+ABOVE_USUAL = 1.2
+"""What is surely over so many times the usual (the policy's floor for a rise) is not the usual."""
 OVERDISPERSION_A_DAY = 0.1
 ZERO_NEEDS = ((14.0, 3), (7.0, 5), (3.0, 10))
 """With no complaint afterwards: after so many days, so many complaints before are needed."""
@@ -29,26 +31,28 @@ class RateRatio:
 
 
 def rate_ratio(
-    *, before: int, days_before: float, after: int, days_after: float, usual: float | None = None
+    *,
+    before: int,
+    days_before: float,
+    after: int,
+    days_after: float,
+    usual: float | None = None,
+    lasted: bool = True,
 ) -> RateRatio:
     """Return the rate ratio after over before and what it says.
 
     Complaints come in bursts, so y in d days tell as much as u = y / (1 + .1 y/d) of them would; the
     share of these that lies after is Beta(u1 + 1/2, u0 + 1/2), and each stands for y/u complaints.
-    Held: P(ratio < .5) >= .95; failed: P(ratio > .7) >= .95, or P(ratio > .5) >= .95 while complaints
-    are surely twice the `usual` ones a day. The first alone can hardly be said of a trouble that was
-    mended after three days: they are too few to tell 1 from .7, however many days come afterwards.
+    Held: P(ratio < .5) >= .95, where the trouble `lasted` until the fix: the calm after one that was
+    over by then is not its doing. Failed: P(ratio > .7) >= .95 while complaints are surely over the
+    `usual` ones a day, or P(ratio > .5) >= .95 while they are surely twice as many. The first alone
+    can hardly be said of a trouble that was mended after three days: they are too few to tell 1 from
+    .7, however many days come afterwards. Neither, where no more than the usual came before.
     """
     worth_before = 1.0 + OVERDISPERSION_A_DAY * before / days_before
     worth_after = 1.0 + OVERDISPERSION_A_DAY * after / days_after
     a, b = after / worth_after + 0.5, before / worth_before + 0.5
     scale = days_before / days_after * worth_after / worth_before
-    # The complaints afterwards are Gamma(u1 + 1/2).
-    calm = (
-        1.0
-        if usual is None
-        else float(gammainc(a, STILL_RAISED * usual * days_after / worth_after))
-    )
 
     def quantile(p: float) -> float:
         share = float(betaincinv(a, b, p))
@@ -57,15 +61,26 @@ def rate_ratio(
     def below(ratio: float) -> float:
         return float(betainc(a, b, ratio / (ratio + scale)))
 
-    verdict = Verdict.NOT_ENOUGH_EVIDENCE
+    def surely_over(times: float) -> bool:
+        # The complaints afterwards are Gamma(u1 + 1/2).
+        calm = gammainc(a, times * (usual or 0.0) * days_after / worth_after)
+        return 1.0 - float(calm) >= SURE
+
+    troubled = usual is None or before > usual * days_before
     if after == 0:
-        if any(days_after >= days and before >= needed for days, needed in ZERO_NEEDS):
-            verdict = Verdict.HELD
-    elif below(HELD_BELOW) >= SURE:
+        held = any(days_after >= days and before >= needed for days, needed in ZERO_NEEDS)
+        failed = False
+    else:
+        held = below(HELD_BELOW) >= SURE
+        failed = 1.0 - below(FAILED_ABOVE) >= SURE and surely_over(ABOVE_USUAL)
+        # Without a usual there is nothing that twice as many could be told from.
+        failed |= (
+            usual is not None and 1.0 - below(HELD_BELOW) >= SURE and surely_over(STILL_RAISED)
+        )
+    verdict = Verdict.NOT_ENOUGH_EVIDENCE
+    if troubled and lasted and held:
         verdict = Verdict.HELD
-    elif 1.0 - below(FAILED_ABOVE) >= SURE or (
-        1.0 - below(HELD_BELOW) >= SURE and 1.0 - calm >= SURE
-    ):
+    elif troubled and failed:
         verdict = Verdict.FAILED
     return RateRatio(
         ratio=quantile(0.5),

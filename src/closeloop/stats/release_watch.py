@@ -18,6 +18,11 @@ RAISE_AT = 20.0
 HISTORY_DAYS = 45
 NEW_DAYS = 30
 """A version is watched for so long after its first day."""
+BEGINS_WITHIN_DAYS = 7
+BEGINS_REVIEWS, BEGINS_SHARE = 3, 0.01
+"""A version has come once it has so many reviews within a week, and so much of all: not its testers'."""
+TESTED_DAYS = 90
+"""What comes longer after the first review is a new wave of an old version, no release."""
 MIN_HISTORY = 50
 """Fewer reviews in the weeks before say too little of the usual share."""
 PRIOR_WORTH = 100.0
@@ -26,10 +31,31 @@ LOW_STARS = 2
 OLD_DAYS = 3
 """From this age on a version must show evidence without its worst day too."""
 RAISE_AT_WITHOUT = 3.0
+BLOCK = 8_192
+"""So many looks are weighed at once, which takes some 20 MB."""
 MIN_FOR_MISSING = 200
 MISSING_SHARE = 0.002
 CAPPED_DISPERSION = 0.3
 CAPPED_MEAN = 5.0
+
+
+def begins_at(own: Ints, hours: Ints) -> int:
+    """Return the hour from which a version whose release date is unknown is watched.
+
+    `own` [hours] are those of its reviews, `hours` those of all, both in order of time. It is the
+    first review of the first week in which the version had three reviews and 1% of all, so that a
+    tester's review a month before the release does not spend the watch; until there is such a week,
+    or where it comes after 90 days, it is the first review. Each week ends with one of its reviews:
+    later ones change nothing.
+    """
+    week = BEGINS_WITHIN_DAYS * 24
+    begins = np.searchsorted(own, own - week, side="right")
+    ends = np.searchsorted(hours, own, side="right")
+    of_all = ends - np.searchsorted(hours, own - week, side="right")
+    reviews = np.arange(1, len(own) + 1) - begins
+    come = np.flatnonzero((reviews >= BEGINS_REVIEWS) & (reviews >= BEGINS_SHARE * of_all))
+    start = own[begins[come[0]]] if len(come) else own[0]
+    return int(start if start - own[0] <= TESTED_DAYS * 24 else own[0])
 
 
 def release_evidence(low: Ints, count: Ints, *, low_before: int, count_before: int) -> Floats:
@@ -42,6 +68,14 @@ def release_evidence(low: Ints, count: Ints, *, low_before: int, count_before: i
     b = (count_before - low_before) * worth + 0.5
     grid = betaincinv(a, b, (np.arange(61) + 0.5) / 61)
     grid = np.clip(grid, 1e-6, 1 - 1e-6)[:, None]
+    found = [
+        _evidence(grid, low[at : at + BLOCK], count[at : at + BLOCK])
+        for at in range(0, len(low), BLOCK)
+    ]
+    return np.concatenate(found) if found else np.zeros(0)
+
+
+def _evidence(grid: Floats, low: Ints, count: Ints) -> Floats:
     k, n = low.astype(float)[None, :], count.astype(float)[None, :]
     null = np.logaddexp.reduce(k * np.log(grid) + (n - k) * np.log1p(-grid), axis=0)
     raised = []
@@ -58,17 +92,23 @@ def without_worst_day(low: Bools, days: Ints) -> tuple[Ints, Ints]:
     `low` and `days` [reviews] in order of time. One bad day in a version's life is an outage; a bad
     version is bad on its other days too.
     """
-    rows = np.arange(len(low))
-    day = days - days[0] if len(days) else days
-    by_day = np.zeros((len(low), int(day.max()) + 1 if len(day) else 1), dtype=np.int64)
-    all_by_day = by_day.copy()
-    by_day[rows, day] = low
-    all_by_day[rows, day] = 1
-    by_day, all_by_day = by_day.cumsum(axis=0), all_by_day.cumsum(axis=0)
-    worst = by_day.argmax(axis=1)
+    if len(low) == 0:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    begins = np.flatnonzero(np.diff(days, prepend=days[0] - 1))
+    own_day = np.repeat(np.arange(len(begins)), np.diff(begins, append=len(low)))
+    lows, counts = np.cumsum(low, dtype=np.int64), np.arange(1, len(low) + 1)
+    low_by_day = np.add.reduceat(low.astype(np.int64), begins)
+    all_by_day = np.diff(begins, append=len(low))
+    # The worst of the days that are over, the first of several; -1 while none is.
+    most = np.maximum.accumulate(np.concatenate([[-1], low_by_day[:-1]]))
+    is_new = np.diff(most, prepend=-1) > 0
+    worst = np.maximum.accumulate(np.where(is_new, np.arange(len(begins)) - 1, -1))
+    low_today = lows - (lows[begins] - low[begins])[own_day]
+    all_today = counts - begins[own_day]
+    today = low_today > most[own_day]
     return (
-        by_day.sum(axis=1) - by_day[rows, worst],
-        all_by_day.sum(axis=1) - all_by_day[rows, worst],
+        lows - np.where(today, low_today, most[own_day]),
+        counts - np.where(today, all_today, all_by_day[worst[own_day]]),
     )
 
 

@@ -12,7 +12,7 @@ from closeloop.stages import detect
 from closeloop.stages.exposure_level import product_exposure
 from closeloop.tables import ENRICHMENT, EXPOSURE, FEEDBACK, SERIES, SIGNAL, THEME
 from closeloop.testing.context import InMemoryContext
-from tests.unit.stages.history import NOW, PRODUCT, History
+from tests.unit.stages.history import NOW, PRODUCT, History, release, write_changes
 
 HOUR = timedelta(hours=1)
 
@@ -355,6 +355,48 @@ def test_a_bad_version_is_raised_by_the_release_watch():
     assert signal["evidence"] >= signal["threshold"] == 20
     assert signal["reviews_exposed"] == signal["count"] + 2 or signal["count"] <= 14
     assert signal["confidence"] is None
+
+
+def released_after_tests(*changes: dict[str, Any], testers: int) -> tuple[InMemoryContext, History]:
+    """A day of a bad version, five weeks after its testers wrote their reviews in one day."""
+    context, history = InMemoryContext(now=NOW), History().calm().calm()
+    for i in range(testers):
+        history.add(NOW - timedelta(days=35) + i * HOUR, "praise", version="2.0")
+    write_changes(context, *changes)
+    run(context, history)
+    now = NOW + timedelta(days=1)
+    for i in range(16):
+        at = now - timedelta(hours=20) + i * HOUR
+        history.add(at, "praise", version="2.0", rating=1.0 if i % 8 else 5.0)
+    context.next_pass(now=now)
+    return context, history
+
+
+def test_a_tester_s_review_does_not_spend_the_watch_of_a_version():
+    context, history = released_after_tests(testers=1)
+    (signal,) = run(context, history)
+    assert (signal["kind"], signal["version"]) == ("release", "2.0")
+    assert signal["window_start"] >= NOW
+
+
+def test_a_version_is_watched_from_its_release_where_that_is_known():
+    assert run(*released_after_tests(testers=4)) == []
+    context, history = released_after_tests(release("2.0", NOW), testers=4)
+    (signal,) = run(context, history)
+    assert (signal["kind"], signal["version"]) == ("release", "2.0")
+    assert signal["window_start"] >= NOW
+
+
+@pytest.mark.parametrize(
+    "announced",
+    [
+        release("2.0", NOW + timedelta(days=9), known_at=NOW - timedelta(days=40)),
+        release("2.0", NOW, known_at=NOW + timedelta(days=9)),
+    ],
+)
+def test_a_release_that_is_to_come_or_not_known_yet_begins_no_watch(announced: dict[str, Any]):
+    assert run(*released_after_tests(announced, testers=4)) == []
+    assert len(run(*released_after_tests(announced, testers=1))) == 1
 
 
 def test_the_release_watch_is_not_applicable_where_a_star_is_missing():

@@ -1,12 +1,17 @@
 """Signals of one problem have one parent, which is none of its own children."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from closeloop.stages.signal_life import parent_of
+from closeloop.stages.signal_life import LIVES, follow, parent_of
+from closeloop.tables import SIGNAL
+from closeloop.testing.context import InMemoryContext
+from closeloop.testing.example_rows import signal_row
+from tests.unit.stages.history import NOW, PRODUCT, History
 
 START = datetime(2024, 3, 1, tzinfo=UTC)
 SNOOZE = timedelta(days=7)
@@ -57,3 +62,30 @@ def test_in_any_order_nobody_is_its_own_parent(hours: list[tuple[int, str]]) -> 
     for row in family:
         for order in (family, family[::-1]):
             assert parent_of(row, order, {}, snooze=SNOOZE, shared=apart) != row["signal_id"]
+
+
+def test_what_lasts_is_followed_for_45_days_after_its_last_alarm() -> None:
+    context, history = InMemoryContext(now=NOW), History().calm()
+
+    def followed(day: int, *, alarm: bool) -> bool:
+        """Live with the trouble until that day; return whether it is followed still."""
+        now = NOW + timedelta(days=day)
+        history.burst(50, end=now, hours=120)
+        history.write(context)
+        context.next_pass(now=now)
+        if alarm:
+            row = signal_row(
+                "s1", window_start=NOW - timedelta(days=5), window_end=now, baseline=8.0
+            )
+            context.as_step("detect").merge(SIGNAL, SIGNAL.from_rows([row]))
+        step = context.as_step("attribute")
+        follow(step, ["s1"] if alarm else [], [PRODUCT])
+        blob = step.state(LIVES)
+        return blob is not None and "s1" in json.loads(blob)
+
+    assert followed(0, alarm=True)
+    assert all(followed(day, alarm=False) for day in range(5, 50, 5))
+    assert not followed(50, alarm=False)
+    assert followed(55, alarm=True)
+    assert all(followed(day, alarm=False) for day in range(60, 105, 5))
+    assert not followed(105, alarm=False)

@@ -143,6 +143,52 @@ def test_a_version_s_fix_is_measured_by_what_its_reviews_were_about(
     assert outcome.verdict == verdict
 
 
+def over_before_its_fix() -> tuple[InMemoryContext, History]:
+    """Two days of trouble, eighteen of calm, and then its ticket is closed."""
+    context = InMemoryContext(now=NOW)
+    history = History().calm()
+    ended = FIXED - 18 * DAY
+    history.burst(120, end=ended, hours=48)
+    signal = signal_row("s1", window_start=ended - 2 * DAY, window_end=ended, baseline=3.0)
+    history.write(context).merge(SIGNAL, SIGNAL.from_rows([signal]))
+    context.ops.put_ticket(ticket())
+    return context, history
+
+
+def test_a_trouble_that_was_over_before_the_fix_tells_nothing_of_it() -> None:
+    context, history = over_before_its_fix()
+    for day in range(1, 31):
+        outcome = after(context, history, day, complaints=RATES["payment failure"])
+        assert outcome is not None
+        assert outcome.verdict is Verdict.NOT_ENOUGH_EVIDENCE
+    assert outcome is not None
+    assert (outcome.days_before, outcome.complaints_before) == (2.0, pytest.approx(123, abs=5))
+    assert "the trouble was over 18 days before the fix" in outcome.reasons[-1]
+    assert status(context) is TicketStatus.RESOLVED
+
+
+def test_a_trouble_that_was_over_and_is_back_after_the_fix_has_not_been_mended() -> None:
+    context, history = over_before_its_fix()
+    outcome = after(context, history, 4, complaints=60)
+    assert outcome is not None
+    assert outcome.verdict is Verdict.FAILED
+
+
+def test_a_version_that_few_have_yet_is_measured_by_the_usual_low_ratings_of_all() -> None:
+    """So few are expected of its own reviews that the usual ones afterwards would be a failure."""
+    context, history = InMemoryContext(now=NOW), History().calm().calm()
+    history.burst(5, end=FIXED, hours=96, rating=1.0, version="2.0")
+    about = {"series_id": "2.0", "version": "2.0", "category": None, "baseline": 0.4}
+    signal = release_row("s1", window_start=BEGAN, window_end=FIXED, **about)
+    history.write(context).merge(SIGNAL, SIGNAL.from_rows([signal]))
+    context.ops.put_ticket(ticket())
+    for day in range(1, 11):
+        history.burst(5, end=FIXED + day * DAY, hours=24, rating=1.0)
+        outcome = after(context, history, day)
+        assert outcome is not None
+        assert outcome.verdict is not Verdict.FAILED
+
+
 def test_too_early_and_too_few_is_not_enough_evidence():
     context, history = troubled()
     assert after(context, history, 0.5) is None

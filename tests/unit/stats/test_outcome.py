@@ -39,7 +39,39 @@ def test_what_is_usual_makes_no_failed_fix_of_one_that_held(before, after, usual
         rate_ratio(before=before, days_before=3, after=after, days_after=7, usual=u).verdict
         for u in (None, usual)
     )
-    assert told is plain or (plain, told) == (Verdict.NOT_ENOUGH_EVIDENCE, Verdict.FAILED)
+    assert told is plain or Verdict.NOT_ENOUGH_EVIDENCE in (plain, told)
+    assert (plain, told) != (Verdict.NOT_ENOUGH_EVIDENCE, Verdict.HELD)
+
+
+@given(st.integers(0, 300), st.integers(0, 300), st.floats(0.01, 50), st.floats(1, 60))
+def test_what_is_usual_is_no_failure_and_without_trouble_nothing_is_said(
+    before: int, after: int, usual: float, days_after: float
+) -> None:
+    said = rate_ratio(
+        before=before, days_before=7, after=after, days_after=days_after, usual=usual
+    ).verdict
+    if after <= usual * days_after:
+        assert said is not Verdict.FAILED
+    if before <= usual * 7:
+        assert said is Verdict.NOT_ENOUGH_EVIDENCE
+
+
+def test_calm_after_calm_is_no_failed_fix() -> None:
+    calm = rate_ratio(before=70, days_before=7, after=300, days_after=30, usual=10.0)
+    rare = rate_ratio(before=0, days_before=7, after=2, days_after=7, usual=0.3)
+    assert calm.verdict is rare.verdict is Verdict.NOT_ENOUGH_EVIDENCE
+
+
+def test_the_calm_after_a_trouble_that_was_over_is_not_the_fix_s_doing() -> None:
+    def said(after: int, *, lasted: bool) -> Verdict:
+        return rate_ratio(
+            before=120, days_before=2, after=after, days_after=7, usual=10.0, lasted=lasted
+        ).verdict
+
+    assert said(70, lasted=True) is Verdict.HELD
+    assert said(70, lasted=False) is Verdict.NOT_ENOUGH_EVIDENCE
+    assert said(0, lasted=False) is Verdict.NOT_ENOUGH_EVIDENCE
+    assert said(420, lasted=False) is Verdict.FAILED
 
 
 @pytest.mark.parametrize(
