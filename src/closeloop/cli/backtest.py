@@ -13,9 +13,10 @@ from closeloop.app import Workspace
 from closeloop.cli.backtest_report import write_report
 from closeloop.cli.backtest_run import default_name, run_backtest
 from closeloop.cli.backtest_signals import signals_of
+from closeloop.cli.blame import blame, candidate_name, likelihood
 from closeloop.cli.output import local_time, print_json, print_table, safe, shorten
 from closeloop.cli.session import open_workspace
-from closeloop.cli.signals import blamed, what
+from closeloop.cli.signals import what
 from closeloop.cli.times import parse_time
 from closeloop.errors import UsageError
 from closeloop.settings import duration
@@ -121,7 +122,7 @@ def _tell_all(rows: Sequence[dict[str, Any]], summary: dict[str, Any], *, zone: 
                 r["count"],
                 f"{r['baseline']:.1f}",
                 r["severity"],
-                blamed(r),
+                blame(r["candidates"]),
                 f"{r['action'] or '-'}{' (would ticket)' if r['would_ticket'] else ''}",
             )
             for r in rows
@@ -138,10 +139,9 @@ def _tell_signal(row: Any, zone: str) -> None:
         f"after {row['count']} complaints ({row['detector']}, evidence {row['evidence']:.3g} of "
         f"{row['threshold']:.3g} needed)"
     )
+    click.echo(f"  blamed: {safe(blame(row['candidates']))}")
     for candidate in row["candidates"][:3]:
-        click.echo(
-            f"  {candidate['posterior']:.2f} {safe(candidate['kind'])} {safe(candidate['name'])}"
-        )
+        click.echo(f"  {likelihood(candidate['posterior'])} {safe(candidate_name(candidate))}")
     for reason in row["reasons"]:
         click.echo(f"  {safe(reason)}")
     for quote in row["quotations"]:

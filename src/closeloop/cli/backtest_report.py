@@ -10,8 +10,9 @@ from typing import Any
 
 from closeloop import __version__
 from closeloop.app import Workspace
+from closeloop.cli.blame import blame, candidate_name, likelihood
 from closeloop.cli.output import local_time, records
-from closeloop.cli.signals import blamed, what
+from closeloop.cli.signals import what
 from closeloop.errors import OutsideError
 from closeloop.pictures.page import folded, listed, page, table
 from closeloop.pictures.svg import ALARM, CHANGE, FILL, SOFT, picture, text
@@ -169,7 +170,7 @@ class _Report:
         rows = [
             (
                 self._at(r["detected_at"]), r["product"], what(r), r["count"], f"{r['baseline']:.1f}",
-                r["severity"] or "-", blamed(r),
+                r["severity"] or "-", blame(r["candidates"]),
                 f"{r['action'] or '-'}{' (would ticket)' if r['would_ticket'] else ''}",
             )
             for r in self._rows
@@ -187,7 +188,8 @@ class _Report:
         )
         candidates = [
             (
-                c["kind"], c["name"], f"{c['posterior']:.2f}{' blamed' if c['blamed'] else ''}",
+                candidate_name(c),
+                f"{likelihood(c['posterior'])}{' blamed' if c['blamed'] else ''}",
                 "-" if c["effect"] is None else
                 f"{c['effect']:.1f} [{c['effect_low']:.1f}, {c['effect_high']:.0f}]",
             )
@@ -208,10 +210,10 @@ class _Report:
             f"<p>Raised {text(self._at(row['detected_at']), 40)} after {row['count']:,} complaints, "
             f"{row['baseline']:.1f} expected ({text(row['detector'], 40)}, evidence "
             f"{row['evidence']:.3g} of {row['threshold']:.3g} needed). Severity "
-            f"{text(row['severity'] or '-', 4)}.</p>"
+            f"{text(row['severity'] or '-', 4)}. Blamed: {text(blame(row['candidates']), 200)}.</p>"
             f"{self._picture(row)}{quotes}"
             f"{folded('why', listed(row['reasons']))}"
-            f"{folded('what could be behind it', table(('', 'name', 'posterior', 'odds ratio'), candidates))}"
+            f"{folded('what could be behind it', table(('candidate', 'posterior', 'odds ratio'), candidates))}"
             f"{folded('severity', table(('term', 'points', 'reason'), terms))}"
         )
 

@@ -5,15 +5,15 @@ Each table is read once, however many signals there are.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
 from closeloop.app import Workspace
+from closeloop.cli.blame import candidates_of
 from closeloop.cli.output import records
 from closeloop.cli.signals import SIGNALS
 from closeloop.ports import only_if_in
-from closeloop.tables import ATTRIBUTION, DECISION, FEEDBACK
+from closeloop.tables import DECISION, FEEDBACK
 
 QUOTATIONS = 3
 
@@ -28,7 +28,7 @@ def signals_of(tested: Workspace, *, quotations: int = QUOTATIONS) -> list[Row]:
     """
     rows = records(tested.query(SIGNALS + " WHERE NOT s.historic ORDER BY s.detected_at, s.kind"))
     ids = [row["signal_id"] for row in rows]
-    candidates, decisions = _candidates(tested, ids), _decisions(tested, ids)
+    candidates, decisions = candidates_of(tested, ids), _decisions(tested, ids)
     words = _words(tested, {i for row in rows for i in row["feedback_ids"] or ()})
     for row in rows:
         own = [words[i] for i in row["feedback_ids"] or () if i in words]
@@ -39,14 +39,6 @@ def signals_of(tested: Workspace, *, quotations: int = QUOTATIONS) -> list[Row]:
         row["reasons"] = list(last["reasons"] or []) if last else []
         row["decided_at"] = last["decided_at"] if last else None
     return rows
-
-
-def _candidates(tested: Workspace, signal_ids: Iterable[str]) -> dict[str, list[Row]]:
-    found: dict[str, list[Row]] = defaultdict(list)
-    rows = records(tested.committed(ATTRIBUTION, where=[only_if_in("signal_id", signal_ids)]))
-    for row in sorted(rows, key=lambda r: (-r["posterior"], r["name"])):
-        found[row["signal_id"]].append(row)
-    return found
 
 
 def _decisions(tested: Workspace, signal_ids: Iterable[str]) -> dict[str, Row]:

@@ -44,9 +44,9 @@ def row(**changes: Any) -> dict[str, Any]:
         "quotations": [{"text": HOSTILE, "feedback_id": "aaaaaaaa11112222"}],
         "candidates": [
             {"kind": "release", "name": "2.8.5", "posterior": 0.97, "effect": 4.1,
-             "effect_low": 1.3, "effect_high": 13.0, "blamed": True},
+             "effect_low": 1.3, "effect_high": 13.0, "blamed": True, "reasons": []},
             {"kind": "none", "name": "none of these", "posterior": 0.03, "effect": None,
-             "effect_low": None, "effect_high": None, "blamed": False},
+             "effect_low": None, "effect_high": None, "blamed": False, "reasons": []},
         ],
     }  # fmt: skip
     return signal_row() | shown | changes
