@@ -12,7 +12,7 @@ import click
 from closeloop.app import Workspace
 from closeloop.cli.backtest_report import write_report
 from closeloop.cli.backtest_run import default_name, run_backtest
-from closeloop.cli.backtest_signals import signals_of
+from closeloop.cli.backtest_signals import HEADERS, grown, signals_of
 from closeloop.cli.blame import blame, candidate_name, likelihood
 from closeloop.cli.output import local_time, print_json, print_table, safe, shorten
 from closeloop.cli.session import open_workspace
@@ -113,15 +113,16 @@ def _tell_all(rows: Sequence[dict[str, Any]], summary: dict[str, Any], *, zone: 
         f"{summary['seconds']:.0f} s: {len(rows)} signals, {tickets} would have been a ticket"
     )
     print_table(
-        ("raised", "product", "what", "count", "expected", "severity", "blamed", "action"),
+        HEADERS,
         [
             (
                 local_time(r["detected_at"], zone),
                 r["product"],
                 what(r),
-                r["count"],
-                f"{r['baseline']:.1f}",
-                r["severity"],
+                r["at_raise"]["count"],
+                f"{r['at_raise']['baseline']:.1f}",
+                grown(r, zone) or "-",
+                r["at_raise"]["severity"] or "-",
                 blame(r["candidates"]),
                 f"{r['action'] or '-'}{' (would ticket)' if r['would_ticket'] else ''}",
             )
@@ -134,11 +135,14 @@ def _tell_all(rows: Sequence[dict[str, Any]], summary: dict[str, Any], *, zone: 
 
 
 def _tell_signal(row: Any, zone: str) -> None:
+    then = row["at_raise"]
     click.echo(
         f"\n{local_time(row['detected_at'], zone)}  {safe(row['product'])}: {safe(what(row))}, "
-        f"after {row['count']} complaints ({row['detector']}, evidence {row['evidence']:.3g} of "
-        f"{row['threshold']:.3g} needed)"
+        f"after {then['count']} complaints, {then['baseline']:.1f} expected ({row['detector']}, "
+        f"evidence {then['evidence']:.3g} of {then['threshold']:.3g} needed)"
     )
+    if later := grown(row, zone):
+        click.echo(f"  grew to {later}")
     click.echo(f"  blamed: {safe(blame(row['candidates']))}")
     for candidate in row["candidates"][:3]:
         click.echo(f"  {likelihood(candidate['posterior'])} {safe(candidate_name(candidate))}")

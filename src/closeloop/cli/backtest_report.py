@@ -10,6 +10,7 @@ from typing import Any
 
 from closeloop import __version__
 from closeloop.app import Workspace
+from closeloop.cli.backtest_signals import HEADERS, grown
 from closeloop.cli.blame import blame, candidate_name, likelihood
 from closeloop.cli.output import local_time, records
 from closeloop.cli.signals import what
@@ -169,16 +170,16 @@ class _Report:
     def _listing(self) -> str:
         rows = [
             (
-                self._at(r["detected_at"]), r["product"], what(r), r["count"], f"{r['baseline']:.1f}",
-                r["severity"] or "-", blame(r["candidates"]),
+                self._at(r["detected_at"]), r["product"], what(r), r["at_raise"]["count"],
+                f"{r['at_raise']['baseline']:.1f}", grown(r, self._zone) or "-",
+                r["at_raise"]["severity"] or "-", blame(r["candidates"]),
                 f"{r['action'] or '-'}{' (would ticket)' if r['would_ticket'] else ''}",
             )
             for r in self._rows
         ]  # fmt: skip
         if not rows:
             return "<h2>Signals</h2><p>No signal would have been raised.</p>"
-        headers = ("raised", "product", "what", "count", "expected", "severity", "blamed", "action")
-        return f"<h2>Signals</h2>{table(headers, rows)}"
+        return f"<h2>Signals</h2>{table(HEADERS, rows)}"
 
     def _signal(self, row: Mapping[str, Any]) -> str:
         action = row["action"] or "not decided"
@@ -207,15 +208,24 @@ class _Report:
         return (
             f"<h2 id='{text(row['signal_id'][:16], 16)}'>{text(row['product'], 80)}: "
             f"{text(what(row), 120)} <span class='tag {text(kind, 12)}'>{text(said, 40)}</span></h2>"
-            f"<p>Raised {text(self._at(row['detected_at']), 40)} after {row['count']:,} complaints, "
-            f"{row['baseline']:.1f} expected ({text(row['detector'], 40)}, evidence "
-            f"{row['evidence']:.3g} of {row['threshold']:.3g} needed). Severity "
-            f"{text(row['severity'] or '-', 4)}. Blamed: {text(blame(row['candidates']), 200)}.</p>"
+            f"<p>{self._raised(row)} Blamed: {text(blame(row['candidates']), 200)}.</p>"
             f"{self._picture(row)}{quotes}"
             f"{folded('why', listed(row['reasons']))}"
             f"{folded('what could be behind it', table(('candidate', 'posterior', 'odds ratio'), candidates))}"
-            f"{folded('severity', table(('term', 'points', 'reason'), terms))}"
+            f"{folded('severity at the last look', table(('term', 'points', 'reason'), terms))}"
         )
+
+    def _raised(self, row: Mapping[str, Any]) -> str:
+        """Say what was known when it was raised, and what it grew to."""
+        then, later = row["at_raise"], grown(row, self._zone)
+        said = (
+            f"Raised {self._at(row['detected_at'])} after {then['count']:,} complaints, "
+            f"{then['baseline']:.1f} expected ({row['detector']}, evidence {then['evidence']:.3g} "
+            f"of {then['threshold']:.3g} needed). Severity {then['severity'] or '-'}."
+        )
+        if later:
+            said += f" It grew to {later}, severity {row['severity'] or '-'}."
+        return text(said, 300)
 
     def _picture(self, row: Mapping[str, Any]) -> str:
         start = max(row["window_start"] - BEFORE, self._start - BEFORE)

@@ -5,17 +5,25 @@ Each table is read once, however many signals there are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from closeloop.app import Workspace
 from closeloop.cli.blame import candidates_of
 from closeloop.cli.output import records
 from closeloop.cli.signals import SIGNALS
+from closeloop.domain import figures
 from closeloop.ports import only_if_in
-from closeloop.tables import DECISION, FEEDBACK
+from closeloop.tables import DECISION, FEEDBACK, JUDGED
 
 QUOTATIONS = 3
+AT_RAISE = ("window_end", "count", "baseline", "evidence", "threshold", "severity")
+"""What gold.signal holds as of the last look, and a backtest tells as of the raise."""
+HEADERS = (
+    "raised", "product", "what", "count", "expected", "grew to", "severity", "blamed", "action",
+)  # fmt: skip
+"""Count, expected and severity are those of the raise."""
 
 Row = dict[str, Any]
 
@@ -24,21 +32,41 @@ def signals_of(tested: Workspace, *, quotations: int = QUOTATIONS) -> list[Row]:
     """Return the signals that are not historic, oldest first, with their longest quotations.
 
     Each row is one of gold.signal, with `quotations`, `candidates` (most likely first), `reasons`
-    and `decided_at` of its last decision ([] and None where there is none).
+    and `decided_at` of its last decision ([] and None where there is none), and `at_raise`: what
+    was known of it when it was raised.
     """
     rows = records(tested.query(SIGNALS + " WHERE NOT s.historic ORDER BY s.detected_at, s.kind"))
     ids = [row["signal_id"] for row in rows]
     candidates, decisions = candidates_of(tested, ids), _decisions(tested, ids)
+    first = _first_judged(tested, ids)
     words = _words(tested, {i for row in rows for i in row["feedback_ids"] or ()})
     for row in rows:
         own = [words[i] for i in row["feedback_ids"] or () if i in words]
         own.sort(key=lambda q: (-len(q["text"]), q["feedback_id"]))
         row["quotations"] = own[:quotations]
         row["candidates"] = candidates[row["signal_id"]]
+        row["at_raise"] = {k: first.get(row["signal_id"], row)[k] for k in AT_RAISE}
         last = decisions.get(row["signal_id"])
         row["reasons"] = list(last["reasons"] or []) if last else []
         row["decided_at"] = last["decided_at"] if last else None
     return rows
+
+
+def grown(row: Mapping[str, Any], zone: str) -> str:
+    """Return what a signal grew to after it was raised, "" where it did not."""
+    if row["count"] <= row["at_raise"]["count"]:
+        return ""
+    return f"{row['count']:,} by {figures.short_day(row['window_end'].astimezone(ZoneInfo(zone)))}"
+
+
+def _first_judged(tested: Workspace, signal_ids: Iterable[str]) -> dict[str, Row]:
+    """Return each signal as the policy judged it first: in the look that raised it."""
+    columns = ["signal_id", "judged_at", *AT_RAISE]
+    rows = records(
+        tested.committed(JUDGED, columns=columns, where=[only_if_in("signal_id", signal_ids)])
+    )
+    rows.sort(key=lambda r: r["judged_at"], reverse=True)
+    return {row["signal_id"]: row for row in rows}
 
 
 def _decisions(tested: Workspace, signal_ids: Iterable[str]) -> dict[str, Row]:

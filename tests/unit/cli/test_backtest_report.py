@@ -37,7 +37,7 @@ class Tags(HTMLParser):
 
 
 def row(**changes: Any) -> dict[str, Any]:
-    shown = {
+    shown: dict[str, Any] = {
         "theme_label": None, "blamed_name": "2.8.5", "blamed_kind": "release",
         "blamed_posterior": 0.97, "action": "review", "would_ticket": True, "decided_at": AT,
         "reasons": ["count 14 is 4.2 times the 3.3 expected"],
@@ -49,6 +49,8 @@ def row(**changes: Any) -> dict[str, Any]:
              "effect_low": None, "effect_high": None, "blamed": False, "reasons": []},
         ],
     }  # fmt: skip
+    shown["at_raise"] = {"window_end": AT - timedelta(hours=3), "count": 8, "baseline": 2.6,
+                         "evidence": 23.6, "threshold": 1.0, "severity": "P2"}  # fmt: skip
     return signal_row() | shown | changes
 
 
@@ -90,6 +92,12 @@ def test_each_signal_has_its_picture_with_the_product_s_own_changes(page: str) -
     assert "9.9.9" not in page
     assert "count 14 is 4.2 times the 3.3 expected" in page
     assert "4.1 [1.3, 13]" in page
+
+
+def test_figures_are_those_of_the_raise_and_what_it_grew_to_stands_beside_them(page: str) -> None:
+    assert "after 8 complaints, 2.6 expected (shiryaev-roberts, evidence 23.6 of 1 needed)" in page
+    assert "Severity P2. It grew to 14 by 1 Mar, severity P1." in page
+    assert "<td class=n>8</td><td>2.6</td><td>14 by 1 Mar</td><td>P2</td>" in page
 
 
 def test_the_expected_day_is_drawn_from_the_hours_shares(page: str) -> None:
