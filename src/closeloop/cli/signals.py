@@ -11,6 +11,7 @@ from closeloop.app import Workspace
 from closeloop.cli.blame import NOT_WEIGHED, blame, candidate_name, candidates_of, likelihood
 from closeloop.cli.output import local_time, print_json, print_table, records, safe, shorten
 from closeloop.cli.session import backtest_option, open_workspace
+from closeloop.domain import figures
 from closeloop.errors import NotFoundError
 
 QUOTATIONS = 12
@@ -215,7 +216,7 @@ def _print_signal(row: Any, zone: str) -> None:
     click.echo(
         f"raised {local_time(row['detected_at'], zone)}; {row['count']} complaints between "
         f"{local_time(row['window_start'], zone)} and {local_time(row['window_end'], zone)}, "
-        f"{row['baseline']:.1f} expected ({row['ratio']:.1f} times)"
+        f"{figures.against(row['count'], row['baseline'])}"
     )
     click.echo(
         f"evidence {row['evidence']:.3g} (needed {row['threshold']:.3g}, {row['family_size']} series "

@@ -48,6 +48,7 @@ def test_a_clear_severe_signal_is_a_ticket_with_its_figures_as_reasons() -> None
         ({"confidence": 0.85}, "confidence 0.85; needs over 0.85"),
         ({"count_6h": 3}, "count 3 is 0.91 times the 3.3 expected"),
         ({"count_6h": 0, "baseline_6h": 0.0}, "count 0 is over the 0 expected"),
+        ({"count_6h": 0, "baseline_6h": 0.03}, "count 0 where very few are usual in six hours"),
     ],
 )
 def test_a_severe_signal_that_misses_a_bound_goes_to_a_person_who_reads_which(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pytest
 
+from closeloop.domain.policy import SeverityWeights
+from closeloop.domain.severity import SeverityFacts, severity_terms
 from closeloop.domain.signal import Severity
 from closeloop.domain.ticket import Ticket, TicketStatus
 from closeloop.stages import brief
@@ -185,6 +188,28 @@ def test_the_facts_state_the_figures_of_the_tables() -> None:
     assert found["orders"] == "2 orders with a known value, worth 25 together."
     assert found["tiers"] == "By customer tier: free 5, gold 1."
     assert found["severity"] == "Severity P2, 15 points from size 15 of 25 (4.6 x)."
+
+
+def test_what_is_rare_is_told_without_a_multiple_and_stays_grounded() -> None:
+    terms = severity_terms(
+        SeverityFacts(
+            negative=1.0, count=6, baseline=0.2, count_6h=5, baseline_6h=0.01, authors=6,
+            impact=0.5, category="payment failure", release=None, safety_words=(),
+        ),
+        SeverityWeights(),
+    )  # fmt: skip
+    shown = [{**asdict(t), "points": t.points} for t in terms]
+    for baseline, usual, ending in (
+        (0.2, "0.2", "where 0.2 are usual"),
+        (0.01, "very few", "in 12 hours"),
+    ):
+        row = run(seeded(baseline=baseline, ratio=12.0, severity_terms=shown))
+        assert f", where {usual} are usual." in facts(row)["count"]
+        assert "times" not in facts(row)["count"]
+        assert "5 where very few are usual" in facts(row)["severity"]
+        assert row["title"].endswith(f"6 complaints {ending}")
+        assert row["problems"] == []
+        assert row["verified"]
 
 
 def test_the_brief_is_grounded_names_its_owner_and_quotes_masked_reviews() -> None:
