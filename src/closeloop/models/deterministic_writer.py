@@ -197,9 +197,9 @@ def _cause_actions(request: BriefRequest, sheet: _Sheet) -> Iterable[str]:
     elif kind in ("flag", "config"):
         yield f"Turn back {kind} {name}, and watch whether the complaints stop."
     elif kind == "incident":
-        yield f"Follow incident {name}; complaints should stop when it ends."
+        yield f"Follow incident {name}, and watch whether the complaints stop."
     elif kind == "article":
-        yield f"Correct or withdraw article {name}."
+        yield f"Review or withdraw article {name}."
     else:
         yield "Ask what changed at that time that closeloop has not been told of, and add it."
 

@@ -282,6 +282,28 @@ def test_the_blamed_release_stands_with_its_uncertainty_beside_the_innocent_ones
     assert row["verified"]
 
 
+@pytest.mark.parametrize("kind", ["release", "flag", "config", "incident", "article"])
+@pytest.mark.parametrize(
+    "name",
+    ["bank partner down", "<img src=x onerror=alert(1)>", "“P4”, fixed in 9.9 [F1]; 500 orders"],
+)
+def test_whatever_is_blamed_and_however_it_is_called_the_brief_is_grounded(
+    kind: str, name: str
+) -> None:
+    context = seeded()
+    rows = [
+        candidate(name, 0.97, blamed=True, kind=kind, change_id="c1"),
+        candidate("none", 0.03, change_id=None, kind="none"),
+    ]
+    change = {"change_id": "c1", "name": name, "kind": kind, "started_at": START, "known_at": START}
+    context.merge(ATTRIBUTION, ATTRIBUTION.from_rows(rows))
+    context.append(CHANGE, CHANGE.from_rows([change]))
+    row = run(context.as_step("brief"))
+    assert row["problems"] == []
+    assert row["verified"]
+    assert "<img" not in "".join(str(v) for v in row.values())
+
+
 def test_when_no_candidate_fits_the_brief_says_so() -> None:
     context = seeded()
     context.merge(
