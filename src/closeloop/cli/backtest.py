@@ -12,7 +12,7 @@ import click
 from closeloop.app import Workspace
 from closeloop.cli.backtest_report import write_report
 from closeloop.cli.backtest_run import default_name, run_backtest
-from closeloop.cli.backtest_signals import HEADERS, grown, signals_of
+from closeloop.cli.backtest_signals import HEADERS, Tally, grown, signals_of, tally
 from closeloop.cli.blame import blame, candidate_name, likelihood
 from closeloop.cli.output import local_time, print_json, print_table, safe, shorten
 from closeloop.cli.session import open_workspace
@@ -107,10 +107,10 @@ def tell(
 
 
 def _tell_all(rows: Sequence[dict[str, Any]], summary: dict[str, Any], *, zone: str) -> None:
-    tickets = sum(bool(r["would_ticket"]) for r in rows)
+    counted = tally(rows)
     click.echo(
         f"{summary['rows']:,} pieces of feedback, {summary['passes']:,} looks in "
-        f"{summary['seconds']:.0f} s: {len(rows)} signals, {tickets} would have been a ticket"
+        f"{summary['seconds']:.0f} s: {told(counted)}"
     )
     print_table(
         HEADERS,
@@ -132,6 +132,17 @@ def _tell_all(rows: Sequence[dict[str, Any]], summary: dict[str, Any], *, zone: 
     )
     for row in rows:
         _tell_signal(row, zone)
+
+
+def told(counted: Tally) -> str:
+    """Return what became of the signals in one line."""
+    parts = [f"{counted.tickets} tickets"] if counted.tickets else []
+    parts.append(
+        f"{counted.questions} questions to a person, of which {counted.would_be} would be a ticket"
+    )
+    parts.append(f"{counted.digest} lines in the digest")
+    parts += [f"{counted.left} neither"] if counted.left else []
+    return f"{counted.signals} signals: {', '.join(parts)}"
 
 
 def _tell_signal(row: Any, zone: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from closeloop import __version__
 from closeloop.app import Workspace
-from closeloop.cli.backtest_signals import HEADERS, grown
+from closeloop.cli.backtest_signals import HEADERS, grown, tally
 from closeloop.cli.blame import blame, candidate_name, likelihood
 from closeloop.cli.output import local_time, records
 from closeloop.cli.signals import what
@@ -83,52 +83,40 @@ class _Report:
         return page(title, "".join(parts))
 
     def _headline(self) -> str:
-        rows = self._rows
-        tickets = [r for r in rows if r["would_ticket"]]
+        rows, counted = self._rows, tally(self._rows)
         months = max((self._end - self._start) / timedelta(days=MONTH_DAYS), 1 / MONTH_DAYS)
         products = (
             sorted({r["product"] for r in rows}) or list(self._summary["products"]) or ["all"]
         )
         span = f"{self._at(self._start)} to {self._at(self._end)}"
         figures = [
-            ("signals", len(rows), len(rows) / months),
-            ("would-be tickets", len(tickets), len(tickets) / months),
-            ("questions to a person", *self._rate(rows, "review", months)),
-            ("lines in the digest", *self._rate(rows, "digest", months)),
+            ("signals", counted.signals),
+            *([("tickets", counted.tickets)] if counted.tickets else []),
+            ("questions to a person", counted.questions),
+            ("of which would be a ticket", counted.would_be),
+            ("lines in the digest", counted.digest),
+            *([("neither", counted.left)] if counted.left else []),
         ]
-        shown = [(name, number, f"{rate:.1f}") for name, number, rate in figures]
+        shown = [(name, number, f"{number / months:.1f}") for name, number in figures]
         return (
             f"<p>{text(', '.join(products), 200)}, {text(span, 80)}: "
             f"{self._summary['rows']:,} pieces of feedback, {self._summary['passes']:,} looks.</p>"
             f"{table(('', 'number', 'a month'), shown)}{self._owners()}{self._cost()}"
         )
 
-    def _rate(
-        self, rows: Sequence[Mapping[str, Any]], action: str, months: float
-    ) -> tuple[int, float]:
-        number = sum(r["action"] == action for r in rows)
-        return number, number / months
-
     def _owners(self) -> str:
-        judged = records(
-            self._tested.query(
-                "SELECT owner, count(*) AS signals, "
-                "count(*) FILTER (WHERE ticket) AS tickets, "
-                "count(*) FILTER (WHERE action = 'review' AND NOT ticket) AS questions FROM ("
-                " SELECT j.owner AS owner, d.ticket AS ticket, d.action AS action FROM ("
-                "  SELECT signal_id, max_by(owner, judged_at) AS owner FROM gold.judged "
-                "  GROUP BY signal_id) j JOIN ("
-                "  SELECT signal_id, bool_or(would_ticket) AS ticket, "
-                "  max_by(action, decided_at) AS action FROM gold.decision GROUP BY signal_id) d "
-                " ON d.signal_id = j.signal_id) q GROUP BY owner ORDER BY tickets DESC, owner"
-            )
-        )
-        if not judged:
+        owners = sorted({r["owner"] for r in self._rows})
+        if not any(owners):
             return ""
-        rows = [(r["owner"], r["tickets"], r["questions"], r["signals"]) for r in judged]
-        return "<h2>By owner</h2>" + table(
-            ("owner", "would-be tickets", "questions", "signals"), rows
-        )
+        shown = []
+        for owner in owners:
+            own = tally([r for r in self._rows if r["owner"] == owner])
+            figures = (own.tickets, own.questions, own.would_be, own.digest, own.left)
+            shown.append((owner or "nobody yet", own.signals, *figures))
+        shown.sort(key=lambda row: (-row[4], -row[1], row[0]))
+        headers = ("owner", "signals", "tickets", "questions", "of which would be a ticket",
+                   "digest", "neither")  # fmt: skip
+        return "<h2>By owner</h2>" + table(headers, shown)
 
     def _cost(self) -> str:
         """Say what the briefs rest on; a writer without a model costs nothing but time."""

@@ -5,7 +5,8 @@ Each table is read once, however many signals there are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -32,13 +33,13 @@ def signals_of(tested: Workspace, *, quotations: int = QUOTATIONS) -> list[Row]:
     """Return the signals that are not historic, oldest first, with their longest quotations.
 
     Each row is one of gold.signal, with `quotations`, `candidates` (most likely first), `reasons`
-    and `decided_at` of its last decision ([] and None where there is none), and `at_raise`: what
-    was known of it when it was raised.
+    and `decided_at` of its last decision ([] and None where there is none), `at_raise`: what
+    was known of it when it was raised, and `owner`: who would have been asked to mend it.
     """
     rows = records(tested.query(SIGNALS + " WHERE NOT s.historic ORDER BY s.detected_at, s.kind"))
     ids = [row["signal_id"] for row in rows]
     candidates, decisions = candidates_of(tested, ids), _decisions(tested, ids)
-    first = _first_judged(tested, ids)
+    first, last_judged = _judged(tested, ids)
     words = _words(tested, {i for row in rows for i in row["feedback_ids"] or ()})
     for row in rows:
         own = [words[i] for i in row["feedback_ids"] or () if i in words]
@@ -46,6 +47,7 @@ def signals_of(tested: Workspace, *, quotations: int = QUOTATIONS) -> list[Row]:
         row["quotations"] = own[:quotations]
         row["candidates"] = candidates[row["signal_id"]]
         row["at_raise"] = {k: first.get(row["signal_id"], row)[k] for k in AT_RAISE}
+        row["owner"] = last_judged.get(row["signal_id"], {}).get("owner") or ""
         last = decisions.get(row["signal_id"])
         row["reasons"] = list(last["reasons"] or []) if last else []
         row["decided_at"] = last["decided_at"] if last else None
@@ -59,14 +61,43 @@ def grown(row: Mapping[str, Any], zone: str) -> str:
     return f"{row['count']:,} by {figures.short_day(row['window_end'].astimezone(ZoneInfo(zone)))}"
 
 
-def _first_judged(tested: Workspace, signal_ids: Iterable[str]) -> dict[str, Row]:
-    """Return each signal as the policy judged it first: in the look that raised it."""
-    columns = ["signal_id", "judged_at", *AT_RAISE]
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many signals there are, and what became of them: each counts once, so the rest adds up.
+
+    `tickets` were opened; `questions` went to a person, `would_be` of them for want of autonomy
+    only; `left` were suppressed or not decided.
+    """
+
+    signals: int
+    tickets: int
+    questions: int
+    would_be: int
+    digest: int
+    left: int
+
+
+def tally(rows: Sequence[Mapping[str, Any]]) -> Tally:
+    """Count what became of signals, by the last decision of each; a would-be ticket is a question."""
+    kinds = [
+        "review" if r["would_ticket"] and r["action"] != "ticket" else str(r["action"])
+        for r in rows
+    ]
+    would_be = sum(bool(r["would_ticket"]) and r["action"] != "ticket" for r in rows)
+    tickets, questions, digest = (kinds.count(k) for k in ("ticket", "review", "digest"))
+    left = len(kinds) - tickets - questions - digest
+    return Tally(len(kinds), tickets, questions, would_be, digest, left)
+
+
+def _judged(tested: Workspace, signal_ids: Iterable[str]) -> tuple[dict[str, Row], dict[str, Row]]:
+    """Return each signal as the policy judged it first, in the look that raised it, and last."""
+    columns = ["signal_id", "judged_at", "owner", *AT_RAISE]
     rows = records(
         tested.committed(JUDGED, columns=columns, where=[only_if_in("signal_id", signal_ids)])
     )
-    rows.sort(key=lambda r: r["judged_at"], reverse=True)
-    return {row["signal_id"]: row for row in rows}
+    rows.sort(key=lambda r: r["judged_at"])
+    last = {row["signal_id"]: row for row in rows}
+    return {row["signal_id"]: row for row in reversed(rows)}, last
 
 
 def _decisions(tested: Workspace, signal_ids: Iterable[str]) -> dict[str, Row]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from closeloop.app import Workspace
-from closeloop.cli.backtest_signals import grown, signals_of
+from closeloop.cli.backtest_signals import grown, signals_of, tally
 from closeloop.tables import FEEDBACK, JUDGED, SIGNAL
 from closeloop.testing.example_rows import AT, signal_row
 from tests.unit.cli.commands import MINE, OTHER, WORDS, shop
@@ -44,6 +44,20 @@ def test_a_signal_is_told_as_it_was_when_it_was_raised(workspace: Workspace) -> 
     assert (found["s1"]["at_raise"]["count"], found["s1"]["at_raise"]["evidence"]) == (14, 41.0)
     assert grown(found["s1"], "UTC") == "40 by 4 Mar"
     assert grown(found["r1"], "UTC") == ""
+
+
+def test_what_became_of_signals_adds_up() -> None:
+    rows = [
+        {"action": action, "would_ticket": would}
+        for action, would in (
+            ("review", True), ("review", False), ("digest", True), ("digest", False),
+            ("ticket", True), (None, False), ("suppress", False),
+        )
+    ]  # fmt: skip
+    found = tally(rows)
+    assert (found.signals, found.tickets, found.questions, found.would_be) == (7, 1, 3, 2)
+    assert (found.digest, found.left) == (1, 2)
+    assert found.tickets + found.questions + found.digest + found.left == found.signals
 
 
 def test_words_that_were_not_masked_stay_out(workspace: Workspace) -> None:
