@@ -12,7 +12,7 @@ import click
 from closeloop.app import Workspace
 from closeloop.cli.backtest_report import write_report
 from closeloop.cli.backtest_run import default_name, run_backtest
-from closeloop.cli.backtest_signals import HEADERS, Tally, grown, signals_of, tally
+from closeloop.cli.backtest_signals import HEADERS, Tally, amount_of, grown, signals_of, tally
 from closeloop.cli.blame import blame, candidate_name, likelihood
 from closeloop.cli.output import local_time, print_json, print_table, safe, shorten
 from closeloop.cli.session import open_workspace
@@ -109,7 +109,7 @@ def tell(
 def _tell_all(rows: Sequence[dict[str, Any]], summary: dict[str, Any], *, zone: str) -> None:
     counted = tally(rows)
     click.echo(
-        f"{summary['rows']:,} pieces of feedback, {summary['passes']:,} looks in "
+        f"{amount_of(summary)}, {summary['passes']:,} looks in "
         f"{summary['seconds']:.0f} s: {told(counted)}"
     )
     print_table(

@@ -10,7 +10,7 @@ from typing import Any
 
 from closeloop import __version__
 from closeloop.app import Workspace
-from closeloop.cli.backtest_signals import HEADERS, grown, tally
+from closeloop.cli.backtest_signals import HEADERS, amount_of, grown, tally
 from closeloop.cli.blame import blame, candidate_name, likelihood
 from closeloop.cli.output import local_time, records
 from closeloop.cli.signals import what
@@ -100,7 +100,7 @@ class _Report:
         shown = [(name, number, f"{number / months:.1f}") for name, number in figures]
         return (
             f"<p>{text(', '.join(products), 200)}, {text(span, 80)}: "
-            f"{self._summary['rows']:,} pieces of feedback, {self._summary['passes']:,} looks.</p>"
+            f"{amount_of(self._summary)}, {self._summary['passes']:,} looks.</p>"
             f"{table(('', 'number', 'a month'), shown)}{self._owners()}{self._cost()}"
         )
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from closeloop.app import Workspace
+from closeloop.cli.backtest_period import feedback_inside
 from closeloop.errors import UsageError
 from closeloop.workspace_folder import BACKTESTS_FOLDER, write_summary
 
@@ -33,10 +34,11 @@ def run_backtest(
 ) -> dict[str, Any]:
     """Replay history into backtests/NAME, in place of what is there; return its summary.
 
-    A policy given takes the workspace's place; a model writes the briefs in place of its own. Raises UsageError where there is no feedback.
+    A policy given takes the workspace's place; a model writes the briefs in place of its own.
+    Raises UsageError where there is no feedback, or none in the period.
     """
     folder = workspace.folder / BACKTESTS_FOLDER / name
-    bronze, changes, exposure = _history(workspace, products, until=plan.end)
+    bronze, changes, exposure = _history(workspace, products, plan=plan)
     if folder.exists():
         shutil.rmtree(folder)
     started = time.perf_counter()
@@ -52,6 +54,7 @@ def run_backtest(
         "products": list(products),
         "policy_version": config.policy.version,
         "rows": bronze.num_rows,
+        "rows_inside": feedback_inside(bronze.column("event_time"), plan),
         "passes": len(reports),
         "seconds": round(time.perf_counter() - started, 1),
     }
@@ -66,7 +69,7 @@ def default_name(start: datetime, end: datetime, products: Sequence[str]) -> str
 
 
 def _history(
-    workspace: Workspace, products: Sequence[str], *, until: datetime
+    workspace: Workspace, products: Sequence[str], *, plan: ReplayPlan
 ) -> tuple[pa.Table, pa.Table, pa.Table]:
     from closeloop.tables import BRONZE_FEEDBACK, CHANGE, EXPOSURE
 
@@ -93,4 +96,5 @@ def _history(
         raise UsageError("there is no feedback yet", hint="closeloop ingest FILE --source NAME")
     # Rows without a time can't be placed in history; the live run keeps them in quarantine.
     timed = bronze.filter(pc.is_valid(bronze.column("event_time")))
-    return timed.filter(pc.less_equal(timed.column("event_time"), until)), changes, exposure
+    feedback_inside(timed.column("event_time"), plan)
+    return timed.filter(pc.less_equal(timed.column("event_time"), plan.end)), changes, exposure

@@ -61,6 +61,13 @@ def grown(row: Mapping[str, Any], zone: str) -> str:
     return f"{row['count']:,} by {figures.short_day(row['window_end'].astimezone(ZoneInfo(zone)))}"
 
 
+def amount_of(summary: Mapping[str, Any]) -> str:
+    """Return how much feedback a backtest went over: that of its period, and what came before."""
+    inside = summary.get("rows_inside", summary["rows"])
+    before = f" and {summary['rows'] - inside:,} before it" if inside < summary["rows"] else ""
+    return f"{inside:,} pieces of feedback in the period{before}"
+
+
 @dataclass(frozen=True, slots=True)
 class Tally:
     """How many signals there are, and what became of them: each counts once, so the rest adds up.
