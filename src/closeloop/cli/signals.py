@@ -84,10 +84,11 @@ def signals(ctx: click.Context, historic: bool, as_json: bool, backtest: str | N
 @signals.command("show")
 @click.argument("signal_id")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@backtest_option
 @click.pass_context
-def show_signal(ctx: click.Context, signal_id: str, as_json: bool) -> None:
+def show_signal(ctx: click.Context, signal_id: str, as_json: bool, backtest: str | None) -> None:
     """Tell all of one signal: evidence, candidates, severity, decision, what customers wrote."""
-    workspace = open_workspace(ctx, backtest=ctx.meta.get("backtest"))
+    workspace = open_workspace(ctx, backtest=backtest or ctx.meta.get("backtest"))
     row = _one(workspace, signal_id)
     found = row["signal_id"]
     candidates = candidates_of(workspace, [found])[found]

@@ -138,7 +138,8 @@ def linked(judgement: Judgement, kin: Iterable[Stood]) -> Judgement:
     same_question = leader.action is Action.REVIEW and not judgement.would_ticket
     if not (told or same_question):
         return judgement
-    known = "ticket" if told else "question to a person"
+    ticket = "ticket" if leader.action is Action.TICKET else "would-be ticket"
+    known = ticket if told else "question to a person"
     reason = f"the same problem as signal {leader.signal_id[:10]}, whose {known} tells of it"
     return Judgement(Action.DIGEST, False, PART_OF_A_PROBLEM, (reason, *judgement.reasons))
 

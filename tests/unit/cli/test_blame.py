@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from closeloop.cli.blame import blame
 from closeloop.tables import SIGNAL
 from closeloop.testing.example_rows import signal_row
+from closeloop.workspace_folder import write_summary
 from tests.unit.cli.commands import command, shop
 
 NONE = {"kind": "none", "name": "none of these", "posterior": 0.01, "blamed": False,
@@ -72,3 +74,15 @@ def test_history_is_told_as_not_weighed(tmp_path: Path) -> None:
     shown = command(tmp_path, "signals", "show", "h1").output
     assert "blamed: not weighed: it is of backfilled history" in shown
     assert "candidates" not in shown
+
+
+def test_one_signal_of_a_backtest_is_shown_with_the_option_on_either_side(tmp_path: Path) -> None:
+    shop(tmp_path).database.close()
+    shutil.copytree(tmp_path / "lake", tmp_path / "backtests" / "b" / "lake")
+    shutil.copy(tmp_path / "closeloop.db", tmp_path / "backtests" / "b")
+    write_summary(tmp_path / "backtests" / "b", {"name": "b"})
+    after = command(tmp_path, "signals", "show", "r1", "--backtest=b")
+    before = command(tmp_path, "signals", "--backtest=b", "show", "r1")
+    assert after.exit_code == before.exit_code == 0, after.output
+    assert after.output == before.output
+    assert "release 2.8.5" in after.output

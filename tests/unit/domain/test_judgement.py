@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from closeloop.domain.autonomy import Standing
-from closeloop.domain.judgement import Circumstances, Judgement, decision_id, figure, judge
+from closeloop.domain.judgement import (
+    Circumstances,
+    Judgement,
+    Stood,
+    decision_id,
+    figure,
+    judge,
+    linked,
+)
 from closeloop.domain.policy import Action, Policy, Rule
 from closeloop.domain.signal import Severity, Signal
 from closeloop.stages.signal_rows import signal_of
@@ -293,3 +301,15 @@ def test_a_decision_is_named_by_signal_and_action() -> None:
 )
 def test_figures_are_written_as_people_read_them(value: float, shown: str) -> None:
     assert figure(value) == shown
+
+
+def test_a_part_of_a_problem_names_a_ticket_only_where_one_was_opened() -> None:
+    asked = Judgement(Action.REVIEW, False, "rule", ())
+
+    def reason(action: Action, *, would_ticket: bool) -> str:
+        kin = [Stood("0123456789ab", action, would_ticket)]
+        return linked(asked, kin).reasons[0].partition("whose ")[2]
+
+    assert reason(Action.TICKET, would_ticket=True) == "ticket tells of it"
+    assert reason(Action.REVIEW, would_ticket=True) == "would-be ticket tells of it"
+    assert reason(Action.REVIEW, would_ticket=False) == "question to a person tells of it"
