@@ -63,7 +63,9 @@ def grown(row: Mapping[str, Any], zone: str) -> str:
 
 def amount_of(summary: Mapping[str, Any]) -> str:
     """Return how much feedback a backtest went over: that of its period, and what came before."""
-    inside = summary.get("rows_inside", summary["rows"])
+    inside = summary.get("rows_inside")
+    if inside is None:  # of an older version's backtest
+        return f"{summary['rows']:,} pieces of feedback"
     before = f" and {summary['rows'] - inside:,} before it" if inside < summary["rows"] else ""
     return f"{inside:,} pieces of feedback in the period{before}"
 
