@@ -15,7 +15,7 @@ from closeloop.cli.blame import blame, candidate_name, likelihood
 from closeloop.cli.output import local_time, records
 from closeloop.cli.signals import what
 from closeloop.errors import OutsideError
-from closeloop.pictures.page import folded, listed, page, table
+from closeloop.pictures.page import folded, listed, page, scrolling, table
 from closeloop.pictures.svg import ALARM, CHANGE, FILL, SOFT, picture, text
 from closeloop.pictures.timeline import WIDTH, Hour, Mark, Timeline, timeline
 
@@ -151,7 +151,7 @@ class _Report:
             )
             drawn.append(
                 f"<h3>{text(product, 100)}: all complaints, and when each signal was raised</h3>"
-                + picture(body, width=WIDTH, height=height, named=f"complaints of {product}")
+                + _drawn(body, height, f"complaints of {product}")
             )
         return "".join(drawn)
 
@@ -248,7 +248,7 @@ class _Report:
                 zone=self._zone,
             )
         )
-        return picture(body, width=WIDTH, height=height, named=f"complaints: {what(row)}")
+        return _drawn(body, height, f"complaints: {what(row)}")
 
     def _series_of(self, row: Mapping[str, Any], start: datetime, end: datetime) -> list[Hour]:
         """Return the series behind a signal; a release's is made of its own low ratings."""
@@ -278,6 +278,10 @@ class _Report:
 
     def _at(self, time: datetime) -> str:
         return local_time(time, self._zone)
+
+
+def _drawn(body: str, height: float, named: str) -> str:
+    return scrolling(picture(body, width=WIDTH, height=height, named=named))
 
 
 def _a_day(row: Mapping[str, Any]) -> float | None:
