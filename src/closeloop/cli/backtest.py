@@ -12,10 +12,11 @@ import click
 from closeloop.app import Workspace
 from closeloop.cli.backtest_report import write_report
 from closeloop.cli.backtest_run import default_name, run_backtest
-from closeloop.cli.backtest_signals import signals_of
+from closeloop.cli.backtest_signals import HEADERS, Tally, amount_of, grown, signals_of, tally
+from closeloop.cli.blame import blame, candidate_name, likelihood
 from closeloop.cli.output import local_time, print_json, print_table, safe, shorten
 from closeloop.cli.session import open_workspace
-from closeloop.cli.signals import blamed, what
+from closeloop.cli.signals import what
 from closeloop.cli.times import parse_time
 from closeloop.errors import UsageError
 from closeloop.settings import duration
@@ -109,22 +110,23 @@ def tell(
 
 
 def _tell_all(rows: Sequence[dict[str, Any]], summary: dict[str, Any], *, zone: str) -> None:
-    tickets = sum(bool(r["would_ticket"]) for r in rows)
+    counted = tally(rows)
     click.echo(
-        f"{summary['rows']:,} pieces of feedback, {summary['passes']:,} looks in "
-        f"{summary['seconds']:.0f} s: {len(rows)} signals, {tickets} would have been a ticket"
+        f"{amount_of(summary)}, {summary['passes']:,} looks in "
+        f"{summary['seconds']:.0f} s: {told(counted)}"
     )
     print_table(
-        ("raised", "product", "what", "count", "expected", "severity", "blamed", "action"),
+        HEADERS,
         [
             (
                 local_time(r["detected_at"], zone),
                 r["product"],
                 what(r),
-                r["count"],
-                f"{r['baseline']:.1f}",
-                r["severity"],
-                blamed(r),
+                r["at_raise"]["count"],
+                f"{r['at_raise']['baseline']:.1f}",
+                grown(r, zone) or "-",
+                r["at_raise"]["severity"] or "-",
+                blame(r["candidates"]),
                 f"{r['action'] or '-'}{' (would ticket)' if r['would_ticket'] else ''}",
             )
             for r in rows
@@ -135,16 +137,29 @@ def _tell_all(rows: Sequence[dict[str, Any]], summary: dict[str, Any], *, zone: 
         _tell_signal(row, zone)
 
 
+def told(counted: Tally) -> str:
+    """Return what became of the signals in one line."""
+    parts = [f"{counted.tickets} tickets"] if counted.tickets else []
+    parts.append(
+        f"{counted.questions} questions to a person, of which {counted.would_be} would be a ticket"
+    )
+    parts.append(f"{counted.digest} lines in the digest")
+    parts += [f"{counted.left} neither"] if counted.left else []
+    return f"{counted.signals} signals: {', '.join(parts)}"
+
+
 def _tell_signal(row: Any, zone: str) -> None:
+    then = row["at_raise"]
     click.echo(
         f"\n{local_time(row['detected_at'], zone)}  {safe(row['product'])}: {safe(what(row))}, "
-        f"after {row['count']} complaints ({row['detector']}, evidence {row['evidence']:.3g} of "
-        f"{row['threshold']:.3g} needed)"
+        f"after {then['count']} complaints, {then['baseline']:.1f} expected ({row['detector']}, "
+        f"evidence {then['evidence']:.3g} of {then['threshold']:.3g} needed)"
     )
+    if later := grown(row, zone):
+        click.echo(f"  grew to {later}")
+    click.echo(f"  blamed: {safe(blame(row['candidates']))}")
     for candidate in row["candidates"][:3]:
-        click.echo(
-            f"  {candidate['posterior']:.2f} {safe(candidate['kind'])} {safe(candidate['name'])}"
-        )
+        click.echo(f"  {likelihood(candidate['posterior'])} {safe(candidate_name(candidate))}")
     for reason in row["reasons"]:
         click.echo(f"  {safe(reason)}")
     for quote in row["quotations"]:

@@ -10,10 +10,12 @@ from typing import Any
 
 from closeloop import __version__
 from closeloop.app import Workspace
+from closeloop.cli.backtest_signals import HEADERS, amount_of, grown, tally
+from closeloop.cli.blame import blame, candidate_name, likelihood
 from closeloop.cli.output import local_time, records
-from closeloop.cli.signals import blamed, what
+from closeloop.cli.signals import what
 from closeloop.errors import OutsideError
-from closeloop.pictures.page import folded, listed, page, table
+from closeloop.pictures.page import folded, listed, page, scrolling, table
 from closeloop.pictures.svg import ALARM, CHANGE, FILL, SOFT, picture, text
 from closeloop.pictures.timeline import WIDTH, Hour, Mark, Timeline, timeline
 
@@ -81,52 +83,40 @@ class _Report:
         return page(title, "".join(parts))
 
     def _headline(self) -> str:
-        rows = self._rows
-        tickets = [r for r in rows if r["would_ticket"]]
+        rows, counted = self._rows, tally(self._rows)
         months = max((self._end - self._start) / timedelta(days=MONTH_DAYS), 1 / MONTH_DAYS)
         products = (
             sorted({r["product"] for r in rows}) or list(self._summary["products"]) or ["all"]
         )
         span = f"{self._at(self._start)} to {self._at(self._end)}"
         figures = [
-            ("signals", len(rows), len(rows) / months),
-            ("would-be tickets", len(tickets), len(tickets) / months),
-            ("questions to a person", *self._rate(rows, "review", months)),
-            ("lines in the digest", *self._rate(rows, "digest", months)),
+            ("signals", counted.signals),
+            *([("tickets", counted.tickets)] if counted.tickets else []),
+            ("questions to a person", counted.questions),
+            ("of which would be a ticket", counted.would_be),
+            ("lines in the digest", counted.digest),
+            *([("neither", counted.left)] if counted.left else []),
         ]
-        shown = [(name, number, f"{rate:.1f}") for name, number, rate in figures]
+        shown = [(name, number, f"{number / months:.1f}") for name, number in figures]
         return (
             f"<p>{text(', '.join(products), 200)}, {text(span, 80)}: "
-            f"{self._summary['rows']:,} pieces of feedback, {self._summary['passes']:,} looks.</p>"
+            f"{amount_of(self._summary)}, {self._summary['passes']:,} looks.</p>"
             f"{table(('', 'number', 'a month'), shown)}{self._owners()}{self._cost()}"
         )
 
-    def _rate(
-        self, rows: Sequence[Mapping[str, Any]], action: str, months: float
-    ) -> tuple[int, float]:
-        number = sum(r["action"] == action for r in rows)
-        return number, number / months
-
     def _owners(self) -> str:
-        judged = records(
-            self._tested.query(
-                "SELECT owner, count(*) AS signals, "
-                "count(*) FILTER (WHERE ticket) AS tickets, "
-                "count(*) FILTER (WHERE action = 'review' AND NOT ticket) AS questions FROM ("
-                " SELECT j.owner AS owner, d.ticket AS ticket, d.action AS action FROM ("
-                "  SELECT signal_id, max_by(owner, judged_at) AS owner FROM gold.judged "
-                "  GROUP BY signal_id) j JOIN ("
-                "  SELECT signal_id, bool_or(would_ticket) AS ticket, "
-                "  max_by(action, decided_at) AS action FROM gold.decision GROUP BY signal_id) d "
-                " ON d.signal_id = j.signal_id) q GROUP BY owner ORDER BY tickets DESC, owner"
-            )
-        )
-        if not judged:
+        owners = sorted({r["owner"] for r in self._rows})
+        if not any(owners):
             return ""
-        rows = [(r["owner"], r["tickets"], r["questions"], r["signals"]) for r in judged]
-        return "<h2>By owner</h2>" + table(
-            ("owner", "would-be tickets", "questions", "signals"), rows
-        )
+        shown = []
+        for owner in owners:
+            own = tally([r for r in self._rows if r["owner"] == owner])
+            figures = (own.tickets, own.questions, own.would_be, own.digest, own.left)
+            shown.append((owner or "nobody yet", own.signals, *figures))
+        shown.sort(key=lambda row: (-row[4], -row[1], row[0]))
+        headers = ("owner", "signals", "tickets", "questions", "of which would be a ticket",
+                   "digest", "neither")  # fmt: skip
+        return "<h2>By owner</h2>" + table(headers, shown)
 
     def _cost(self) -> str:
         """Say what the briefs rest on; a writer without a model costs nothing but time."""
@@ -161,23 +151,23 @@ class _Report:
             )
             drawn.append(
                 f"<h3>{text(product, 100)}: all complaints, and when each signal was raised</h3>"
-                + picture(body, width=WIDTH, height=height, named=f"complaints of {product}")
+                + _drawn(body, height, f"complaints of {product}")
             )
         return "".join(drawn)
 
     def _listing(self) -> str:
         rows = [
             (
-                self._at(r["detected_at"]), r["product"], what(r), r["count"], f"{r['baseline']:.1f}",
-                r["severity"] or "-", blamed(r),
+                self._at(r["detected_at"]), r["product"], what(r), r["at_raise"]["count"],
+                f"{r['at_raise']['baseline']:.1f}", grown(r, self._zone) or "-",
+                r["at_raise"]["severity"] or "-", blame(r["candidates"]),
                 f"{r['action'] or '-'}{' (would ticket)' if r['would_ticket'] else ''}",
             )
             for r in self._rows
         ]  # fmt: skip
         if not rows:
             return "<h2>Signals</h2><p>No signal would have been raised.</p>"
-        headers = ("raised", "product", "what", "count", "expected", "severity", "blamed", "action")
-        return f"<h2>Signals</h2>{table(headers, rows)}"
+        return f"<h2>Signals</h2>{table(HEADERS, rows)}"
 
     def _signal(self, row: Mapping[str, Any]) -> str:
         action = row["action"] or "not decided"
@@ -187,7 +177,8 @@ class _Report:
         )
         candidates = [
             (
-                c["kind"], c["name"], f"{c['posterior']:.2f}{' blamed' if c['blamed'] else ''}",
+                candidate_name(c),
+                f"{likelihood(c['posterior'])}{' blamed' if c['blamed'] else ''}",
                 "-" if c["effect"] is None else
                 f"{c['effect']:.1f} [{c['effect_low']:.1f}, {c['effect_high']:.0f}]",
             )
@@ -205,15 +196,24 @@ class _Report:
         return (
             f"<h2 id='{text(row['signal_id'][:16], 16)}'>{text(row['product'], 80)}: "
             f"{text(what(row), 120)} <span class='tag {text(kind, 12)}'>{text(said, 40)}</span></h2>"
-            f"<p>Raised {text(self._at(row['detected_at']), 40)} after {row['count']:,} complaints, "
-            f"{row['baseline']:.1f} expected ({text(row['detector'], 40)}, evidence "
-            f"{row['evidence']:.3g} of {row['threshold']:.3g} needed). Severity "
-            f"{text(row['severity'] or '-', 4)}.</p>"
+            f"<p>{self._raised(row)} Blamed: {text(blame(row['candidates']), 200)}.</p>"
             f"{self._picture(row)}{quotes}"
             f"{folded('why', listed(row['reasons']))}"
-            f"{folded('what could be behind it', table(('', 'name', 'posterior', 'odds ratio'), candidates))}"
-            f"{folded('severity', table(('term', 'points', 'reason'), terms))}"
+            f"{folded('what could be behind it', table(('candidate', 'posterior', 'odds ratio'), candidates))}"
+            f"{folded('severity at the last look', table(('term', 'points', 'reason'), terms))}"
         )
+
+    def _raised(self, row: Mapping[str, Any]) -> str:
+        """Say what was known when it was raised, and what it grew to."""
+        then, later = row["at_raise"], grown(row, self._zone)
+        said = (
+            f"Raised {self._at(row['detected_at'])} after {then['count']:,} complaints, "
+            f"{then['baseline']:.1f} expected ({row['detector']}, evidence {then['evidence']:.3g} "
+            f"of {then['threshold']:.3g} needed). Severity {then['severity'] or '-'}."
+        )
+        if later:
+            said += f" It grew to {later}, severity {row['severity'] or '-'}."
+        return text(said, 300)
 
     def _picture(self, row: Mapping[str, Any]) -> str:
         start = max(row["window_start"] - BEFORE, self._start - BEFORE)
@@ -248,7 +248,7 @@ class _Report:
                 zone=self._zone,
             )
         )
-        return picture(body, width=WIDTH, height=height, named=f"complaints: {what(row)}")
+        return _drawn(body, height, f"complaints: {what(row)}")
 
     def _series_of(self, row: Mapping[str, Any], start: datetime, end: datetime) -> list[Hour]:
         """Return the series behind a signal; a release's is made of its own low ratings."""
@@ -278,6 +278,10 @@ class _Report:
 
     def _at(self, time: datetime) -> str:
         return local_time(time, self._zone)
+
+
+def _drawn(body: str, height: float, named: str) -> str:
+    return scrolling(picture(body, width=WIDTH, height=height, named=named))
 
 
 def _a_day(row: Mapping[str, Any]) -> float | None:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from closeloop.app import Workspace
+from closeloop.cli.backtest_period import feedback_inside
 from closeloop.errors import UsageError
 from closeloop.workspace_folder import check_backtest_name, new_backtest_folder, write_summary
 
@@ -33,11 +34,11 @@ def run_backtest(
     """Replay history into backtests/NAME, in place of what is there; return its summary.
 
     A policy given takes the workspace's place; a model writes the briefs in place of its own.
-    Raises UsageError where there is no feedback,
-    for a NAME that is none, and where NAME is a folder that no backtest has made.
+    Raises UsageError where there is no feedback, or none in the period, for a NAME that is none,
+    and where NAME is a folder that no backtest has made.
     """
     check_backtest_name(name)
-    bronze, changes, exposure = _history(workspace, products, until=plan.end)
+    bronze, changes, exposure = _history(workspace, products, plan=plan)
     folder = new_backtest_folder(workspace.folder, name)
     started = time.perf_counter()
     config = workspace.config if policy is None else replace(workspace.config, policy=policy)
@@ -52,6 +53,7 @@ def run_backtest(
         "products": list(products),
         "policy_version": config.policy.version,
         "rows": bronze.num_rows,
+        "rows_inside": feedback_inside(bronze.column("event_time"), plan),
         "passes": len(reports),
         "seconds": round(time.perf_counter() - started, 1),
     }
@@ -66,7 +68,7 @@ def default_name(start: datetime, end: datetime, products: Sequence[str]) -> str
 
 
 def _history(
-    workspace: Workspace, products: Sequence[str], *, until: datetime
+    workspace: Workspace, products: Sequence[str], *, plan: ReplayPlan
 ) -> tuple[pa.Table, pa.Table, pa.Table]:
     from closeloop.tables import BRONZE_FEEDBACK, CHANGE, EXPOSURE
 
@@ -93,4 +95,5 @@ def _history(
         raise UsageError("there is no feedback yet", hint="closeloop ingest FILE --source NAME")
     # Rows without a time can't be placed in history; the live run keeps them in quarantine.
     timed = bronze.filter(pc.is_valid(bronze.column("event_time")))
-    return timed.filter(pc.less_equal(timed.column("event_time"), until)), changes, exposure
+    feedback_inside(timed.column("event_time"), plan)
+    return timed.filter(pc.less_equal(timed.column("event_time"), plan.end)), changes, exposure

@@ -12,6 +12,7 @@ import click
 from closeloop.cli.output import print_json, records, safe, shorten
 from closeloop.cli.session import backtest_option, open_workspace
 from closeloop.cli.signals import what
+from closeloop.domain import figures
 from closeloop.domain.judgement import figure
 from closeloop.errors import UsageError
 
@@ -117,9 +118,8 @@ def signal_line(row: Mapping[str, Any]) -> str:
     """Return one signal in plain words: what, how much, how severe, what is blamed, and why."""
     hours = max((row["window_end"] - row["window_start"]) / timedelta(hours=1), 1.0)
     amount = f"{row['count']} complaints in {figure(round(hours))} hours"
-    if row["baseline"]:
-        times = row["count"] / max(row["baseline"], 0.5)
-        amount += f", {figure(times)} times the {figure(row['baseline'])} expected"
+    if row["baseline"] is not None:
+        amount += f", {figures.against(row['count'], row['baseline'])}"
     cause = ""
     if row["blamed_name"]:
         cause = f"; behind it: {safe(row['blamed_kind'])} {safe(row['blamed_name'])}"

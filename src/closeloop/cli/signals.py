@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
 from closeloop.app import Workspace
+from closeloop.cli.blame import NOT_WEIGHED, blame, candidate_name, candidates_of, likelihood
 from closeloop.cli.output import local_time, print_json, print_table, records, safe, shorten
 from closeloop.cli.session import backtest_option, open_workspace
+from closeloop.domain import figures
 from closeloop.errors import NotFoundError
 
 QUOTATIONS = 12
+
+Row = Mapping[str, Any]
 
 SIGNALS = """
 SELECT s.*, t.label AS theme_label, a.name AS blamed_name, a.kind AS blamed_kind,
@@ -43,6 +48,7 @@ def signals(ctx: click.Context, historic: bool, as_json: bool, backtest: str | N
         print_json(rows)
         return
     zone = workspace.settings.timezone
+    candidates = candidates_of(workspace, [row["signal_id"] for row in rows])
     print_table(
         (
             "signal",
@@ -66,7 +72,7 @@ def signals(ctx: click.Context, historic: bool, as_json: bool, backtest: str | N
                 row["count"],
                 f"{row['baseline']:.1f}",
                 row["severity"] or "-",
-                blamed(row),
+                blame(candidates[row["signal_id"]]),
                 row["action"] or ("history" if row["historic"] else "-"),
             )
             for row in rows
@@ -78,18 +84,14 @@ def signals(ctx: click.Context, historic: bool, as_json: bool, backtest: str | N
 @signals.command("show")
 @click.argument("signal_id")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@backtest_option
 @click.pass_context
-def show_signal(ctx: click.Context, signal_id: str, as_json: bool) -> None:
+def show_signal(ctx: click.Context, signal_id: str, as_json: bool, backtest: str | None) -> None:
     """Tell all of one signal: evidence, candidates, severity, decision, what customers wrote."""
-    workspace = open_workspace(ctx, backtest=ctx.meta.get("backtest"))
+    workspace = open_workspace(ctx, backtest=backtest or ctx.meta.get("backtest"))
     row = _one(workspace, signal_id)
     found = row["signal_id"]
-    candidates = records(
-        workspace.query(
-            "SELECT * FROM gold.attribution WHERE signal_id = ? ORDER BY posterior DESC",
-            parameters=[found],
-        )
-    )
+    candidates = candidates_of(workspace, [found])[found]
     decisions = records(
         workspace.query(
             "SELECT * FROM gold.decision WHERE signal_id = ? ORDER BY decided_at",
@@ -116,7 +118,7 @@ def show_signal(ctx: click.Context, signal_id: str, as_json: bool) -> None:
         )
         return
     _print_signal(row, workspace.settings.timezone)
-    _print_candidates(candidates)
+    _print_candidates(candidates, historic=row["historic"])
     _print_suspects(suspects)
     for decision in decisions:
         click.echo(f"\ndecided: {decision['action']} by rule '{safe(decision['rule'])}'")
@@ -178,13 +180,6 @@ def what(row: dict[str, Any] | Any) -> str:
     return str(row["category"] or row["series_id"])
 
 
-def blamed(row: dict[str, Any] | Any) -> str:
-    """Return the change that is blamed, with its posterior, or that none is."""
-    if row["blamed_name"] is None:
-        return "none of the known changes"
-    return f"{row['blamed_kind']} {row['blamed_name']} ({row['blamed_posterior']:.2f})"
-
-
 def _one(workspace: Workspace, signal_id: str) -> Any:
     rows = records(
         workspace.query(
@@ -222,7 +217,7 @@ def _print_signal(row: Any, zone: str) -> None:
     click.echo(
         f"raised {local_time(row['detected_at'], zone)}; {row['count']} complaints between "
         f"{local_time(row['window_start'], zone)} and {local_time(row['window_end'], zone)}, "
-        f"{row['baseline']:.1f} expected ({row['ratio']:.1f} times)"
+        f"{figures.against(row['count'], row['baseline'])}"
     )
     click.echo(
         f"evidence {row['evidence']:.3g} (needed {row['threshold']:.3g}, {row['family_size']} series "
@@ -262,8 +257,12 @@ def _print_suspects(suspects: list[Any]) -> None:
         )
 
 
-def _print_candidates(candidates: list[Any]) -> None:
-    click.echo("\ncandidates")
+def _print_candidates(candidates: Sequence[Row], *, historic: bool) -> None:
+    if not candidates:
+        why = ": it is of backfilled history, which is never acted on" if historic else " yet"
+        click.echo(f"\nblamed: {NOT_WEIGHED}{why}")
+        return
+    click.echo(f"\nblamed: {safe(blame(candidates))}\ncandidates")
     for candidate in candidates:
         effect = ""
         if candidate["effect"] is not None:
@@ -273,6 +272,5 @@ def _print_candidates(candidates: list[Any]) -> None:
             )
         mark = "  <- blamed" if candidate["blamed"] else ""
         click.echo(
-            f"  {candidate['posterior']:.2f}  {safe(candidate['kind'])} "
-            f"{safe(candidate['name'])}{effect}{mark}"
+            f"  {likelihood(candidate['posterior'])}  {safe(candidate_name(candidate))}{effect}{mark}"
         )

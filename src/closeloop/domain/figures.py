@@ -6,6 +6,9 @@ from datetime import date, datetime, timedelta
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
+FEW = 0.5
+"""Where fewer are expected no multiple is written: a tenth more or less would halve or double it."""
+
 
 def whole(value: float) -> str:
     """Write a count: 1,234."""
@@ -30,6 +33,18 @@ def percent(share: float) -> str:
     if 99.5 <= value < 100:
         return ">99%"
     return f"{value:.0f}%" if value >= 10 or value == 0 else f"{value:.1f}%".replace(".0%", "%")
+
+
+def usual(expected: float) -> str:
+    """Write what is usual where little is: "0.3 are usual", "very few are usual"."""
+    return f"{decimal(expected) if expected >= 0.05 else 'very few'} are usual"
+
+
+def against(count: float, expected: float) -> str:
+    """Write how a count compares: "4.2 times the 3.3 expected"; no multiple of next to nothing."""
+    if expected < FEW:
+        return f"where {usual(expected)}"
+    return f"{decimal(count / expected)} times the {decimal(expected)} expected"
 
 
 def day(moment: date) -> str:

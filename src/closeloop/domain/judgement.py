@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from closeloop.domain import figures
 from closeloop.domain.autonomy import FEW_LABELS, Standing
 from closeloop.domain.policy import Action, Policy, Rule
 from closeloop.domain.signal import Signal, SignalKind
@@ -137,7 +138,8 @@ def linked(judgement: Judgement, kin: Iterable[Stood]) -> Judgement:
     same_question = leader.action is Action.REVIEW and not judgement.would_ticket
     if not (told or same_question):
         return judgement
-    known = "ticket" if told else "question to a person"
+    ticket = "ticket" if leader.action is Action.TICKET else "would-be ticket"
+    known = ticket if told else "question to a person"
     reason = f"the same problem as signal {leader.signal_id[:10]}, whose {known} tells of it"
     return Judgement(Action.DIGEST, False, PART_OF_A_PROBLEM, (reason, *judgement.reasons))
 
@@ -253,12 +255,16 @@ def _floor(rule: Rule, signal: Signal) -> _Check | None:
         # The release watch compares shares of stars, at volumes at which six hours hold nothing.
         return _Check(True, "the floor of six hours does not apply: under one complaint expected")
     held = count > 0 and count >= needed * expected
-    times = f"{figure(count / expected)} times the" if expected > 0 else "over the"
-    return _Check(
-        held,
-        f"count {count} is {times} {figure(expected)} expected in six hours; "
-        f"needs {figure(needed)} times",
-    )
+    needs = f"in six hours; needs {figure(needed)} times"
+    return _Check(held, f"count {count}{_compared(count, expected)} {needs}")
+
+
+def _compared(count: int, expected: float) -> str:
+    if expected <= 0:
+        return " is over the 0 expected"
+    if expected < figures.FEW:
+        return f" {figures.against(count, expected)}"
+    return f" is {figure(count / expected)} times the {figure(expected)} expected"
 
 
 def _count(rule: Rule, signal: Signal) -> _Check | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import log, log1p
 
+from closeloop.domain import figures
 from closeloop.domain.policy import SeverityWeights
 from closeloop.domain.signal import Severity, SeverityTerm
 
@@ -62,9 +63,14 @@ def severity_terms(facts: SeverityFacts, weights: SeverityWeights) -> tuple[Seve
         SeverityTerm(
             "sentiment", _clip(facts.negative), weights.sentiment, f"{facts.negative:.0%} negative"
         ),
-        SeverityTerm("size", size, weights.size, f"{ratio:.1f} times the baseline"),
         SeverityTerm(
-            "acceleration", speed, weights.acceleration, f"{ratio_6h:.1f} times in six hours"
+            "size", size, weights.size, _times(facts.count, facts.baseline, "the baseline")
+        ),
+        SeverityTerm(
+            "acceleration",
+            speed,
+            weights.acceleration,
+            _times(facts.count_6h, facts.baseline_6h, "in six hours"),
         ),
         SeverityTerm("customers", people, weights.customers, f"{facts.authors} authors"),
         _revenue(facts, weights),
@@ -84,6 +90,12 @@ def severity_terms(facts: SeverityFacts, weights: SeverityWeights) -> tuple[Seve
             f"customers write of {safety}" if safety else "no safety, fraud or legal words",
         ),
     )
+
+
+def _times(count: int, expected: float, of: str) -> str:
+    if expected < figures.FEW:
+        return f"{count} where {figures.usual(expected)}"
+    return f"{count / expected:.1f} times {of}"
 
 
 def _revenue(facts: SeverityFacts, weights: SeverityWeights) -> SeverityTerm:

@@ -27,7 +27,7 @@ class DeterministicWriter:
     @property
     def prompt_version(self) -> str:
         """Version of the wording."""
-        return "2"
+        return "3"
 
     def write(self, request: BriefRequest) -> Brief:
         """Return a brief; `brief_id`, `verified` and `problems` are set by the caller."""
@@ -106,8 +106,12 @@ class _Sheet:
 
 
 def _title(sheet: _Sheet) -> Sentence:
-    ratio = sheet.value("count", 2)
+    count, expected, ratio = (sheet.value("count", place) for place in range(3))
     title = f"{sheet.product}: {sheet.subject}, {ratio} times the usual"
+    if not ratio:
+        window = sheet.value("count", 3)
+        compared = f"in {window}" if expected == "0" else f"where {expected} are usual"
+        title = f"{sheet.product}: {sheet.subject}, {count} {compared}"
     if sheet.blamed is not None:
         kind, name = sheet.blamed
         longer = f"{title}, linked to {kind} {name}"
@@ -193,9 +197,9 @@ def _cause_actions(request: BriefRequest, sheet: _Sheet) -> Iterable[str]:
     elif kind in ("flag", "config"):
         yield f"Turn back {kind} {name}, and watch whether the complaints stop."
     elif kind == "incident":
-        yield f"Follow incident {name}; complaints should stop when it ends."
+        yield f"Follow incident {name}, and watch whether the complaints stop."
     elif kind == "article":
-        yield f"Correct or withdraw article {name}."
+        yield f"Review or withdraw article {name}."
     else:
         yield "Ask what changed at that time that closeloop has not been told of, and add it."
 

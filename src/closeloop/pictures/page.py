@@ -13,6 +13,7 @@ STYLE = (
     "table{border-collapse:collapse;margin:8px 0}"
     "td,th{padding:3px 12px 3px 0;text-align:left;vertical-align:top;"
     "border-bottom:1px solid #d5d9df}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}"
+    ".wide{overflow-x:auto}.wide svg{min-width:760px}"
     "svg{max-width:100%;height:auto}blockquote{margin:4px 0;padding-left:12px;"
     "border-left:3px solid #d5d9df;color:#333}.soft{color:#5d6673}"
     ".tag{display:inline-block;padding:0 8px;border-radius:9px;background:#e8eef1}"
@@ -49,7 +50,12 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, most: int
         + "</tr>"
         for row in rows
     )
-    return f"<table><tr>{head}</tr>{body}</table>"
+    return scrolling(f"<table><tr>{head}</tr>{body}</table>")
+
+
+def scrolling(body: str) -> str:
+    """Return a part that is scrolled sideways where the screen is too narrow for it."""
+    return f"<div class='wide'>{body}</div>"
 
 
 def listed(items: Sequence[str], *, most: int = 400) -> str:

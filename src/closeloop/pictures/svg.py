@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 
 INK, SOFT, LINE, FILL = "#1b1f24", "#5d6673", "#d5d9df", "#1f6f8b"
+GROUND = "#ffffff"
 ALARM, CHANGE, CALM = "#b3261e", "#8a5a00", "#9fc3cf"
 FONT = "font-family='system-ui, -apple-system, Segoe UI, Helvetica, Arial, sans-serif'"
 
@@ -78,5 +79,5 @@ def picture(body: str, *, width: float, height: float, named: str) -> str:
         f"<svg xmlns='http://www.w3.org/2000/svg' width='{width:.0f}' height='{height:.0f}' "
         f"viewBox='0 0 {width:.0f} {height:.0f}' {FONT} font-size='12' role='img' "
         f"aria-label='{text(named, 160)}'>"
-        f"<rect width='100%' height='100%' fill='#ffffff'/>{body}</svg>\n"
+        f"<rect width='100%' height='100%' fill='{GROUND}'/>{body}</svg>\n"
     )

@@ -8,7 +8,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from closeloop.pictures.svg import ALARM, CALM, CHANGE, FILL, INK, LINE, SOFT, box, label, stroke
+from closeloop.pictures.svg import (
+    ALARM,
+    CALM,
+    CHANGE,
+    FILL,
+    GROUND,
+    INK,
+    LINE,
+    SOFT,
+    box,
+    label,
+    stroke,
+)
 
 WIDTH = 920.0
 LEFT, RIGHT = 44.0, 12.0
@@ -119,13 +131,19 @@ def _lanes(drawn: Timeline, x: Place) -> tuple[list[str], float]:
         ends[lane] = at + wide
         places.append((mark, at, lane))
     top = 6.0 + LANE * len(ends) + 6.0
+    # All lines first: a name stands on a ground of its own, before the lines of the lanes above.
+    for mark, _, lane in places:
+        y = 6.0 + LANE * (lane + 1) - 2
+        body.append(stroke(x(mark.at), y, x(mark.at), top, mark.colour, dashed=not mark.strong))
     for mark, at, lane in places:
         y = 6.0 + LANE * (lane + 1) - 4
         weight = 600 if mark.strong else 400
+        if mark.said:
+            wide = 6.2 * min(len(mark.said), 60) + 6
+            body.append(box(at, y - 11, wide, LANE - 1, GROUND))
         body.append(
             label(at + 3, y, mark.said, size=11, colour=mark.colour, most=60, weight=weight)
         )
-        body.append(stroke(x(mark.at), y + 2, x(mark.at), top, mark.colour, dashed=not mark.strong))
     return body, top
 
 

@@ -12,6 +12,8 @@ from closeloop.domain.signal import SignalKind
 from closeloop.stages.brief_material import Material
 
 NAME_CHARACTERS = 80
+_MARKS = re.compile(r"[“”„«»\"`<>\[\]]|(?<!\w)['‘’]|['‘’](?!\w)")
+"""Quotation marks and brackets; an apostrophe within a word is none."""
 
 
 def plain(name: str, *, limit: int = NAME_CHARACTERS) -> str:
@@ -21,7 +23,8 @@ def plain(name: str, *, limit: int = NAME_CHARACTERS) -> str:
     for markup, or for more text than a name.
     """
     shown = "".join(c if unicodedata.category(c)[0] not in "CZ" else " " for c in name)
-    return " ".join(re.sub(r"[“”\"`<>\[\]]", "'", shown).split())[:limit].rstrip()
+    # Not an apostrophe for each: two of them around words are a quotation again.
+    return " ".join(_MARKS.sub(" ", shown).split())[:limit].rstrip()
 
 
 def subject_of(material: Material) -> str:

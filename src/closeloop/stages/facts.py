@@ -49,17 +49,22 @@ def _count(m: Material) -> list[Draft]:
     start, end = figures.minute(s.window_start), figures.minute(s.window_end)
     complaints = figures.counted(s.count, "complaint")
     expected = fig.count(s.baseline, "complaint", sense="expected", hours=window.amount)
-    ratio = fig.quantity(s.ratio, Measure.TIMES)
+    times = s.count / max(s.baseline, figures.FEW)
+    ratio = fig.quantity(times, Measure.TIMES) if s.baseline >= figures.FEW else None
+    if ratio is None:
+        against = f"where {figures.usual(s.baseline)}"
+    else:
+        against = f"{expected.written} were expected, so {ratio.written} times the baseline"
     product, subject = plain(m.product_name), subject_of(m)
     return [
         Draft(
             "count",
             f"{product}, {subject}: {complaints} in the {window.written} from {start} "
-            f"to {end}; {expected.written} were expected, so {ratio.written} times the baseline.",
+            f"to {end}{'; ' if ratio else ', '}{against}.",
             (
                 complaints,
                 expected.written,
-                ratio.written,
+                ratio.written if ratio else "",
                 window.written,
                 start,
                 end,
@@ -69,7 +74,7 @@ def _count(m: Material) -> list[Draft]:
             (
                 fig.count(s.count, "complaint", hours=window.amount),
                 expected,
-                ratio,
+                *([ratio] if ratio else []),
                 window,
                 fig.moment(s.window_start, sense="start"),
                 fig.moment(s.window_end, sense="end"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from closeloop.domain.judgement import figure
+from closeloop.domain import figures
 from closeloop.domain.signal import Signal
 from closeloop.stages.decide import quotations
 
@@ -24,10 +24,9 @@ def body_of(
     signal: Signal, brief: Mapping[str, Any] | None, blamed: Mapping[str, Any] | None
 ) -> str:
     """Write the ticket: the engineering text of the brief, its actions, where it comes from."""
-    times = f"{figure(signal.count / signal.baseline)} times the " if signal.baseline > 0 else ""
     parts = [
         f"{signal.count} complaints between {signal.window_start:%Y-%m-%d %H:%M} and "
-        f"{signal.window_end:%Y-%m-%d %H:%M} UTC, {times}{figure(signal.baseline)} expected."
+        f"{signal.window_end:%Y-%m-%d %H:%M} UTC, {figures.against(signal.count, signal.baseline)}."
     ]
     if brief is not None:
         parts = [str(brief["engineering"] or parts[0])]

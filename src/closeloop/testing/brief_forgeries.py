@@ -379,7 +379,7 @@ def _swapped_dates(brief: Brief, _: FactSheet, rng: Random) -> Brief | None:
     held = _fact(brief, "count")
     if held is None:
         return None
-    start, end = held.figures[4], held.figures[5]
+    start, end = held.figures[-2], held.figures[-1]
     text = f"{held.figures[0].written} complaints came in from {end.written} to {start.written}."
     return _with(brief, Sentence(text, (held.fact_id,)), rng)
 
@@ -388,7 +388,7 @@ def _wrong_span(brief: Brief, _: FactSheet, rng: Random) -> Brief | None:
     held = _fact(brief, "count")
     if held is None:
         return None
-    count, window = held.figures[0], held.figures[3]
+    count, window = held.figures[0], held.figures[-3]
     wrong = window.amount + rng.choice([1, 5, 24])
     texts = [
         f"{count.written} complaints came in within {wrong:g} hours.",

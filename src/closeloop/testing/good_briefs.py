@@ -163,7 +163,7 @@ class GoodBriefs:
         }
         return self._say(
             [c],
-            "{product}: {subject} at {x} times the usual level",
+            *(["{product}: {subject} at {x} times the usual level"] if words["x"] else []),
             "{n} complaints about {subject} in {product}",
             "{product}: {subject} complaints well above the baseline ({n})",
             "Spike in {subject} complaints for {product}",
@@ -174,13 +174,15 @@ class GoodBriefs:
         """How many complaints there are, against the baseline."""
         assert self._count is not None
         c = self._count
-        count, expected, ratio, window, start, end = c.figures[:6]
+        count, expected = c.figures[:2]
+        window, start, end = c.figures[-3:]
+        ratio = next((f for f in c.figures if f.measure is Measure.TIMES), None)
         words = {
             "product": c.values[6],
             "subject": c.values[7],
             "n": self.number(count),
             "e": expected.written,
-            "x": ratio.written,
+            "x": ratio.written if ratio else "",
             "w": self.span(window),
             "start": self.moment(start),
             "end": self.moment(end),
@@ -199,6 +201,8 @@ class GoodBriefs:
             "the expected number was {e}; {n} {c} arrived, {x}x the baseline.",
             "{subject} has drawn {n} {c}, compared with a baseline of {e}.",
         ]
+        if ratio is None:
+            return self._say([c], *(f for f in forms if "{x}" not in f), **words)
         if self.rng.random() < 0.2 and not count.written.startswith(">"):
             return self._excess(c, count, expected)
         if self.rng.random() < 0.1 and ratio.amount >= 3 and ratio.amount != round(ratio.amount):

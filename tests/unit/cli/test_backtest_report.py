@@ -37,18 +37,21 @@ class Tags(HTMLParser):
 
 
 def row(**changes: Any) -> dict[str, Any]:
-    shown = {
+    shown: dict[str, Any] = {
         "theme_label": None, "blamed_name": "2.8.5", "blamed_kind": "release",
         "blamed_posterior": 0.97, "action": "review", "would_ticket": True, "decided_at": AT,
         "reasons": ["count 14 is 4.2 times the 3.3 expected"],
         "quotations": [{"text": HOSTILE, "feedback_id": "aaaaaaaa11112222"}],
         "candidates": [
             {"kind": "release", "name": "2.8.5", "posterior": 0.97, "effect": 4.1,
-             "effect_low": 1.3, "effect_high": 13.0, "blamed": True},
+             "effect_low": 1.3, "effect_high": 13.0, "blamed": True, "reasons": []},
             {"kind": "none", "name": "none of these", "posterior": 0.03, "effect": None,
-             "effect_low": None, "effect_high": None, "blamed": False},
+             "effect_low": None, "effect_high": None, "blamed": False, "reasons": []},
         ],
     }  # fmt: skip
+    shown["at_raise"] = {"window_end": AT - timedelta(hours=3), "count": 8, "baseline": 2.6,
+                         "evidence": 23.6, "threshold": 1.0, "severity": "P2"}  # fmt: skip
+    shown["owner"] = "payments"
     return signal_row() | shown | changes
 
 
@@ -90,6 +93,22 @@ def test_each_signal_has_its_picture_with_the_product_s_own_changes(page: str) -
     assert "9.9.9" not in page
     assert "count 14 is 4.2 times the 3.3 expected" in page
     assert "4.1 [1.3, 13]" in page
+
+
+def test_figures_are_those_of_the_raise_and_what_it_grew_to_stands_beside_them(page: str) -> None:
+    assert "after 8 complaints, 2.6 expected (shiryaev-roberts, evidence 23.6 of 1 needed)" in page
+    assert "Severity P2. It grew to 14 by 1 Mar, severity P1." in page
+    assert "<td class=n>8</td><td>2.6</td><td>14 by 1 Mar</td><td>P2</td>" in page
+
+
+def test_what_became_of_signals_adds_up_in_all_and_by_owner(page: str) -> None:
+    # Two signals: a question that would be a ticket, and one that is counted as a question too.
+    assert "<td>signals</td><td class=n>2</td>" in page
+    assert "<td>questions to a person</td><td class=n>2</td>" in page
+    assert "<td>of which would be a ticket</td><td class=n>2</td>" in page
+    assert (
+        "<td>payments</td>" + "".join(f"<td class=n>{n}</td>" for n in (2, 0, 2, 2, 0, 0)) in page
+    )
 
 
 def test_the_expected_day_is_drawn_from_the_hours_shares(page: str) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from closeloop.app import Workspace
-from closeloop.cli.backtest_signals import signals_of
-from closeloop.tables import FEEDBACK
+from closeloop.cli.backtest_signals import grown, signals_of, tally
+from closeloop.tables import FEEDBACK, JUDGED, SIGNAL
+from closeloop.testing.example_rows import AT, signal_row
 from tests.unit.cli.commands import MINE, OTHER, WORDS, shop
 
 
@@ -28,6 +30,34 @@ def test_each_signal_brings_its_own(workspace: Workspace) -> None:
     posteriors = [c["posterior"] for c in found["r1"]["candidates"]]
     assert posteriors == sorted(posteriors, reverse=True)
     assert posteriors
+
+
+def test_a_signal_is_told_as_it_was_when_it_was_raised(workspace: Workspace) -> None:
+    with workspace.step("test") as step:
+        # It has grown since: only gold.judged still holds what was known.
+        grown_row = signal_row(count=40, evidence=900.0, window_end=AT + timedelta(days=3))
+        step.merge(SIGNAL, SIGNAL.from_rows([grown_row]))
+        again = next(r for r in step.rows(JUDGED).to_pylist() if r["signal_id"] == "s1")
+        later = {**again, "judged_at": AT + timedelta(days=3), "count": 40}
+        step.append(JUDGED, JUDGED.from_rows([later]))
+    found = {row["signal_id"]: row for row in signals_of(workspace)}
+    assert (found["s1"]["at_raise"]["count"], found["s1"]["at_raise"]["evidence"]) == (14, 41.0)
+    assert grown(found["s1"], "UTC") == "40 by 4 Mar"
+    assert grown(found["r1"], "UTC") == ""
+
+
+def test_what_became_of_signals_adds_up() -> None:
+    rows = [
+        {"action": action, "would_ticket": would}
+        for action, would in (
+            ("review", True), ("review", False), ("digest", True), ("digest", False),
+            ("ticket", True), (None, False), ("suppress", False),
+        )
+    ]  # fmt: skip
+    found = tally(rows)
+    assert (found.signals, found.tickets, found.questions, found.would_be) == (7, 1, 3, 2)
+    assert (found.digest, found.left) == (1, 2)
+    assert found.tickets + found.questions + found.digest + found.left == found.signals
 
 
 def test_words_that_were_not_masked_stay_out(workspace: Workspace) -> None:
@@ -54,4 +84,9 @@ def test_tables_are_read_once_however_many_signals(
         lambda *a, **k: (reads.append(a[0].full_name), committed(*a, **k))[1],
     )
     assert len(signals_of(workspace, quotations=1)) == 2
-    assert sorted(reads) == ["gold.attribution", "gold.decision", "silver.feedback"]
+    assert sorted(reads) == [
+        "gold.attribution",
+        "gold.decision",
+        "gold.judged",
+        "silver.feedback",
+    ]

@@ -47,3 +47,14 @@ def test_hostile_names_are_disarmed() -> None:
         "reasons": [],
     }
     assert "\x1b" not in signal_line(row)
+
+
+def test_no_multiple_is_made_up_where_next_to_nothing_is_usual() -> None:
+    row = {
+        **signal_row(count=19, baseline=0.33),
+        "theme_label": None,
+        "blamed_name": None,
+        "action": "digest",
+        "reasons": [],
+    }
+    assert signal_line(row).endswith("19 complaints in 5 hours, where 0.3 are usual")

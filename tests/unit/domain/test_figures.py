@@ -33,6 +33,13 @@ def test_only_all_is_written_as_all_and_only_none_as_none(share: float) -> None:
     assert (figures.percent(share) == "0%") == (share == 0)
 
 
+def test_a_count_is_compared_by_what_was_expected_not_by_a_floor_of_it() -> None:
+    assert figures.against(14, 3.3) == "4.2 times the 3.3 expected"
+    assert figures.against(2, 0.5) == "4 times the 0.5 expected"
+    assert figures.against(19, 0.33) == "where 0.3 are usual"
+    assert figures.against(5, 0.01) == "where very few are usual"
+
+
 def test_quantities_times_and_lengths() -> None:
     moment = datetime(2024, 3, 5, 14, 5, tzinfo=UTC)
     assert figures.decimal(6.24) == "6.2"

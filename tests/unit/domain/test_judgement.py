@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from closeloop.domain.autonomy import Standing
-from closeloop.domain.judgement import Circumstances, Judgement, decision_id, figure, judge
+from closeloop.domain.judgement import (
+    Circumstances,
+    Judgement,
+    Stood,
+    decision_id,
+    figure,
+    judge,
+    linked,
+)
 from closeloop.domain.policy import Action, Policy, Rule
 from closeloop.domain.signal import Severity, Signal
 from closeloop.stages.signal_rows import signal_of
@@ -48,6 +56,7 @@ def test_a_clear_severe_signal_is_a_ticket_with_its_figures_as_reasons() -> None
         ({"confidence": 0.85}, "confidence 0.85; needs over 0.85"),
         ({"count_6h": 3}, "count 3 is 0.91 times the 3.3 expected"),
         ({"count_6h": 0, "baseline_6h": 0.0}, "count 0 is over the 0 expected"),
+        ({"count_6h": 0, "baseline_6h": 0.03}, "count 0 where very few are usual in six hours"),
     ],
 )
 def test_a_severe_signal_that_misses_a_bound_goes_to_a_person_who_reads_which(
@@ -292,3 +301,15 @@ def test_a_decision_is_named_by_signal_and_action() -> None:
 )
 def test_figures_are_written_as_people_read_them(value: float, shown: str) -> None:
     assert figure(value) == shown
+
+
+def test_a_part_of_a_problem_names_a_ticket_only_where_one_was_opened() -> None:
+    asked = Judgement(Action.REVIEW, False, "rule", ())
+
+    def reason(action: Action, *, would_ticket: bool) -> str:
+        kin = [Stood("0123456789ab", action, would_ticket)]
+        return linked(asked, kin).reasons[0].partition("whose ")[2]
+
+    assert reason(Action.TICKET, would_ticket=True) == "ticket tells of it"
+    assert reason(Action.REVIEW, would_ticket=True) == "would-be ticket tells of it"
+    assert reason(Action.REVIEW, would_ticket=False) == "question to a person tells of it"

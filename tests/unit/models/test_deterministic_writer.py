@@ -87,7 +87,7 @@ def test_the_likely_cause_decides_the_first_action() -> None:
     assert first("release", Severity.P3).startswith("Reproduce the complaints on release A1")
     assert first("flag").startswith("Turn back flag A1")
     assert first("incident").startswith("Follow incident A1")
-    assert first("article").startswith("Correct or withdraw article A1")
+    assert first("article").startswith("Review or withdraw article A1")
     assert first(None).startswith("Ask what changed")
 
 

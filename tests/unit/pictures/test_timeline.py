@@ -90,3 +90,11 @@ def test_what_is_expected_is_a_line_that_carries_over_days_without_a_baseline() 
     assert len(set(heights)) == 2
     assert heights[0] > heights[-1]
     assert re.match(r"44\.0,", line.attrib["points"])
+
+
+def test_names_stand_on_a_ground_above_the_lines_of_other_marks() -> None:
+    marks = [Mark(START + timedelta(days=5, hours=h), f"release 5.{h}.0") for h in range(4)]
+    tags = [child.tag.rpartition("}")[2] for child in drawn([], marks)]
+    first_name = next(n for n, tag in enumerate(tags) if tag == "text" and tags[n - 1] == "rect")
+    assert tags[first_name - 1 : first_name + 7] == ["rect", "text"] * 4
+    assert tags[first_name - 5 : first_name - 1] == ["line"] * 4

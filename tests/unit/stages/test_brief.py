@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pytest
 
+from closeloop.domain.policy import SeverityWeights
+from closeloop.domain.severity import SeverityFacts, severity_terms
 from closeloop.domain.signal import Severity
 from closeloop.domain.ticket import Ticket, TicketStatus
 from closeloop.stages import brief
@@ -187,6 +190,28 @@ def test_the_facts_state_the_figures_of_the_tables() -> None:
     assert found["severity"] == "Severity P2, 15 points from size 15 of 25 (4.6 x)."
 
 
+def test_what_is_rare_is_told_without_a_multiple_and_stays_grounded() -> None:
+    terms = severity_terms(
+        SeverityFacts(
+            negative=1.0, count=6, baseline=0.2, count_6h=5, baseline_6h=0.01, authors=6,
+            impact=0.5, category="payment failure", release=None, safety_words=(),
+        ),
+        SeverityWeights(),
+    )  # fmt: skip
+    shown = [{**asdict(t), "points": t.points} for t in terms]
+    for baseline, usual, ending in (
+        (0.2, "0.2", "where 0.2 are usual"),
+        (0.01, "very few", "in 12 hours"),
+    ):
+        row = run(seeded(baseline=baseline, ratio=12.0, severity_terms=shown))
+        assert f", where {usual} are usual." in facts(row)["count"]
+        assert "times" not in facts(row)["count"]
+        assert "5 where very few are usual" in facts(row)["severity"]
+        assert row["title"].endswith(f"6 complaints {ending}")
+        assert row["problems"] == []
+        assert row["verified"]
+
+
 def test_the_brief_is_grounded_names_its_owner_and_quotes_masked_reviews() -> None:
     row = run(seeded())
     assert (row["verified"], row["problems"]) == (True, [])
@@ -255,6 +280,28 @@ def test_the_blamed_release_stands_with_its_uncertainty_beside_the_innocent_ones
     assert "2.0: 1,234" in facts(row)["exposure"]
     assert row["next_actions"][0].startswith("Halt the rollout of release 2.0")
     assert row["verified"]
+
+
+@pytest.mark.parametrize("kind", ["release", "flag", "config", "incident", "article"])
+@pytest.mark.parametrize(
+    "name",
+    ["bank partner down", "<img src=x onerror=alert(1)>", "“P4”, fixed in 9.9 [F1]; 500 orders"],
+)
+def test_whatever_is_blamed_and_however_it_is_called_the_brief_is_grounded(
+    kind: str, name: str
+) -> None:
+    context = seeded()
+    rows = [
+        candidate(name, 0.97, blamed=True, kind=kind, change_id="c1"),
+        candidate("none", 0.03, change_id=None, kind="none"),
+    ]
+    change = {"change_id": "c1", "name": name, "kind": kind, "started_at": START, "known_at": START}
+    context.merge(ATTRIBUTION, ATTRIBUTION.from_rows(rows))
+    context.append(CHANGE, CHANGE.from_rows([change]))
+    row = run(context.as_step("brief"))
+    assert row["problems"] == []
+    assert row["verified"]
+    assert "<img" not in "".join(str(v) for v in row.values())
 
 
 def test_when_no_candidate_fits_the_brief_says_so() -> None:
