@@ -31,7 +31,8 @@ import pyarrow.parquet as pq
 from closeloop.app import Workspace
 from closeloop.cli.backtest_run import run_backtest
 from closeloop.cli.backtest_signals import signals_of
-from closeloop.cli.signals import blamed, what
+from closeloop.cli.blame import blame
+from closeloop.cli.signals import what
 from closeloop.connectors.changes.change_rows import import_changes
 from closeloop.connectors.changes.reading import ImportRequest
 from closeloop.connectors.intake.request import IntakeRequest
@@ -129,7 +130,7 @@ def _told(row: Row) -> Row:
         "severity": row["severity"],
         "trust": row["trust"],
         "child": row["parent_id"] is not None,
-        "blamed": blamed(row),
+        "blamed": blame(row["candidates"]),
         "texts": [(q["rating"], q["version"], q["text"]) for q in row["quotations"]],
     }
 

@@ -118,7 +118,8 @@ def _watched(context: StepContext, view: ProductView) -> _Watched:
     first = {}
     by_version = np.argsort(codes, kind="stable")
     seen, begins = np.unique(codes[by_version], return_index=True)
-    for code, places in zip(seen.tolist(), np.split(by_version, begins[1:]), strict=True):
+    groups = np.split(by_version, begins[1:])[: len(seen)]
+    for code, places in zip(seen.tolist(), groups, strict=True):
         if code < 0:
             continue
         start = released.get(version.names[code])

@@ -52,6 +52,14 @@ def test_a_burst_is_raised_with_its_complaints_and_figures():
     assert signal["window_start"] < context.now <= signal["window_end"] + HOUR
 
 
+def test_a_product_without_ratings_or_versions_is_looked_at_as_well():
+    context, history = started(rating=None, version=None)
+    history.burst(12, end=NOW + 3 * HOUR, rating=None, version=None)
+    context.next_pass(now=NOW + 3 * HOUR)
+    (signal,) = run(context, history)
+    assert signal["series_id"] == "payment failure"
+
+
 def test_the_same_rows_again_change_nothing():
     context, history = started()
     history.burst(12, end=NOW + 3 * HOUR)
