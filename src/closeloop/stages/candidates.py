@@ -305,7 +305,7 @@ def _reasons(signal: Mapping[str, Any], weighed: _Weighed | None) -> list[str]:
         said.append(f"later versions count as having it: {named}{f' and {more} more' * (more > 0)}")
     ratio = compared.ratio
     if ratio.of_users is not None:
-        sides = f"{ratio.exposed} of {compared.complaints} complaints come from it"
+        sides = f"{ratio.exposed} of {ratio.exposed + ratio.unexposed} complaints come from it"
         users = f"{ratio.of_users:.0%} of the users had it"
         return [
             *said,

@@ -121,28 +121,32 @@ def _compare(
     own, said = int((inside & exposed & hit).sum()), int((inside & hit).sum())
     ratio = odds_ratio(_strata(all_hours[inside], exposed[inside], hit[inside]))
     if not ratio.enough and not reach.partial:
-        ratio = _by_users(reach, adoption, all_hours[inside & hit], own=own, until=until) or ratio
+        told = inside & hit
+        ratio = _by_users(reach, adoption, all_hours[told], exposed[told]) or ratio
     # Usual are those of all; only a part of them says whether it had the change.
     part = said / max(int((here & hit).sum()), 1)
     excess = max(said - part * sample.usual * max(until - since, 1), 0.0)
     return Comparison(ratio, own, said, excess)
 
 
-def _by_users(
-    reach: Reach, adoption: Adoption, hours: Ints, *, own: int, until: int
-) -> OddsRatio | None:
-    """Compare with the share of users at the complaints' hours; None where too little is known.
+def _by_users(reach: Reach, adoption: Adoption, hours: Ints, own: Bools) -> OddsRatio | None:
+    """Compare complaints, made at `hours` and `own` or not, with who had the version in those hours.
 
     Not with the mean over the time: late in a rollout, when trouble has grown, many more have it.
+    Complaints that are newer than the newest figures wait for theirs. None where too little is known.
     """
+    known = hours <= adoption.until
+    hours, own = hours[known], own[known]
+    if not len(hours):
+        return None
     first = reach.start - DAY_H
-    share = adoption.share(reach.versions, np.arange(first, until + 1))
-    if share is None or not len(hours):
+    share = adoption.share(reach.versions, np.arange(first, int(hours[-1]) + 1))
+    if share is None:
         return None
     mean = float(share[hours - first].mean())
     if not MIN_SHARE <= mean <= 1.0 - MIN_SHARE:
         return None
-    ratio = odds_against_share(own=own, complaints=len(hours), share=mean)
+    ratio = odds_against_share(own=int(own.sum()), complaints=len(hours), share=mean)
     return ratio if ratio.enough else None
 
 

@@ -205,6 +205,11 @@ class Adoption:
 
     curves: Mapping[str, tuple[Ints, Floats]]
 
+    @property
+    def until(self) -> int:
+        """The hour of the newest figure; after it, shares are those of then."""
+        return max((int(at[-1]) for at, _ in self.curves.values() if len(at)), default=0)
+
     def share(self, versions: Sequence[str], hours: Ints) -> Floats | None:
         """Return the share that had one of the versions in each hour, None where none is known.
 

@@ -92,6 +92,19 @@ def test_complaints_are_held_against_the_users_of_their_own_hours():
     assert not found.allows_blame
 
 
+def test_complaints_newer_than_the_newest_figures_are_not_held_against_older_ones():
+    """Users are told by the day: what is known of yesterday says too little of today."""
+    history = History()
+    for i in range(28):
+        history.add(NOW + i * 3 * HOUR, version="1.0" if i % 2 else "2.0")
+    hours = hour_of(NOW) + np.arange(0, 36, 6)
+    shares = np.linspace(0.0, 0.5, len(hours))
+    found = compared(view_of(history), hours=80, adoption=Adoption({"2.0": (hours, shares)}))
+    assert found.ratio.exposed + found.ratio.unexposed == 11
+    assert found.ratio.of_users is not None
+    assert found.ratio.of_users < 0.3
+
+
 def test_few_without_a_change_allow_blame_only_where_nearly_all_have_it():
     history = History()
     for i in range(14):
