@@ -144,7 +144,14 @@ def _measure(
     verdict, reason = ratio.verdict, ""
     if verdict is Verdict.HELD:
         verdict, reason = _doubt(
-            context, view, signal, rows=rows, began=began, ended=ended, clock=clock
+            context,
+            view,
+            signal,
+            rows=rows,
+            usual=usual,
+            began=began,
+            ended=ended,
+            clock=clock,
         )
     elif verdict is Verdict.NOT_ENOUGH_EVIDENCE:
         reason = _too_little(outcome, over_for)
@@ -242,11 +249,16 @@ def _doubt(
     signal: Mapping[str, Any],
     *,
     rows: Ints,
+    usual: float,
     began: datetime,
     ended: datetime,
     clock: datetime,
 ) -> tuple[Verdict, str]:
-    """Return what else a fall of the complaints can mean: silence, or that they moved."""
+    """Return what else a fall of the complaints can mean: silence, or that they moved.
+
+    Silence is when much less comes than came beside the trouble, and its usual complaints a day:
+    where the trouble was most of the feedback, that it is gone is no silence.
+    """
     now = hour_of(context.now)
     ailing = health_of(view, since=hour_of(clock), now=now)
     ailing = material(view, ailing, rows)
@@ -255,12 +267,13 @@ def _doubt(
         return Verdict.NOT_ENOUGH_EVIDENCE, f"{'; '.join(against)}: this says nothing of the fix"
     days_before = (ended - began) / timedelta(days=1)
     days_after = (context.now - clock) / timedelta(days=1)
-    usual = _count(view.hours, began, ended) / days_before * days_after
+    beside = _count(np.delete(view.hours, rows), began, ended)
+    expected = (beside / days_before + usual) * days_after
     came = _count(view.hours, clock, context.now)
-    if came < SILENT * usual:
+    if came < SILENT * expected:
         return (
             Verdict.NOT_ENOUGH_EVIDENCE,
-            f"only {came} pieces of feedback came since, {usual:.0f} were usual: "
+            f"only {came} pieces of feedback came since, {expected:.0f} were usual: "
             "silence says nothing of the fix",
         )
     moved = _moved(context, signal, clock)

@@ -198,6 +198,14 @@ def test_too_early_and_too_few_is_not_enough_evidence():
     assert status(context) is TicketStatus.RESOLVED
 
 
+def test_a_trouble_that_was_most_of_the_feedback_leaves_no_silence_behind():
+    context, history = troubled()
+    history.burst(400, end=FIXED, hours=96)
+    outcome = after(context, history, 4, complaints=0.5)
+    assert outcome is not None
+    assert outcome.verdict is Verdict.HELD
+
+
 def test_silence_of_the_source_is_not_enough_evidence():
     context, _ = troubled()
     context.next_pass(now=FIXED + 5 * DAY)
