@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -240,6 +241,41 @@ def test_an_import_that_leaves_rows_out_is_no_success(workspace: Workspace, tmp_
     assert "name no product" not in ok(
         workspace, "changes", "import", releases, "--kind", "release"
     )
+
+
+RELEASE_LIST = (
+    "app,app_version,first_seen,last_seen,n\n"
+    "com.fampay.in,0.2.8.alpha,2020-01-25 23:51:46.000000,2020-01-28 21:57:27.000000,2\n"
+    "com.fampay.in,0.5.0,2020-03-25 05:16:36.000000,2020-03-25 05:16:36.000000,1\n"
+)
+CHANGES = (
+    '{"kind": "release", "product": "a", "name": "5.1.0", "started_at": "2024-01-07T09:36:00Z", '
+    '"rollout": "[[0.0, 1.0]]"}\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("rel.csv", RELEASE_LIST.encode(), "first_seen ('2020-01-25 23:51:46.000000')"),
+        ("changes.jsonl", CHANGES.encode(), "rollout ('[[0.0, 1.0]]')"),
+        ("noise.csv", Random(1).randbytes(3000), "rows can be read"),
+        ("noise.jsonl", Random(1).randbytes(3000), "rows can be read"),
+        ("zeros.csv", b"\x00\xff\n" * 30, "rows can be read"),
+    ],
+)
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+def test_a_file_that_is_no_feedback_is_refused(
+    workspace: Workspace, tmp_path: Path, name: str, content: bytes, told: str, options: tuple[str]
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    error = refused(workspace, "ingest", path, "--source", "play", *options)
+    assert isinstance(error, InputFileError)
+    assert error.exit_code == 2
+    assert name in error.message
+    assert told in error.message
+    assert workspace.committed(BRONZE_FEEDBACK).num_rows == 0
 
 
 def test_quarantine_list_export_and_retry(workspace: Workspace, tmp_path: Path) -> None:

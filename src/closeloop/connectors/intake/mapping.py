@@ -14,6 +14,7 @@ from closeloop.connectors.intake.fields import Field
 from closeloop.connectors.intake.numbers import read_numbers
 from closeloop.connectors.intake.raw import RawBatch, as_text
 from closeloop.connectors.intake.times import TimeReading, day_comes_first, readable_share
+from closeloop.connectors.intake.words import holds_numbers, text_share, wordy_share
 from closeloop.errors import InputFileError, UsageError, redact
 
 MIN_READABLE = 0.5
@@ -26,7 +27,9 @@ MIN_WORDY = 0.2
 """A column named like a text is believed when a fifth of its values hold a blank ("good" is a
 review too: in app reviews 30 to 45% are one word)."""
 
-MIN_WORDY_UNNAMED = 0.6
+MIN_TEXTS_UNNAMED = 0.6
+"""A column of any name is taken for the text when six in ten values are words and nothing else."""
+
 MAX_SHOWN_COLUMNS = 40
 IGNORED = "-"
 """`--map field=-` leaves a field without a column."""
@@ -99,8 +102,9 @@ def resolve(
 
     Declared columns count as they are; others are guessed. Raises InputFileError, with the
     columns there are and the option to give, where a declared column is absent or a needed field
-    is found nowhere. A file without rows needs no column; in JSON, where rows have columns of
-    their own, a declared column that is not needed may come later.
+    is found nowhere, and where no row can be read and no column has a needed field's name. A
+    file without rows needs no column; in JSON, where rows have columns of their own, a declared
+    column that is not needed may come later.
     """
     names = list(preview.columns)
     if preview.num_rows and not names:
@@ -118,7 +122,7 @@ def resolve(
     for field in fields:
         if field.name in declared:
             continue
-        guess = _guess(field, preview, taken, reading)
+        guess = _guess(field, fields, preview, taken, reading)
         if guess is not None:
             found.append(_mapped(field, guess[0], guess[1], preview))
             taken.add(guess[0])
@@ -129,7 +133,15 @@ def resolve(
     )
     if preview.defect.null_count:
         _check_needed(mapping, fields, preview, file=file)
+    elif preview.num_rows and not _names_any_needed(mapping, fields, preview):
+        raise _nothing_readable(file, preview)
     return mapping
+
+
+def _names_any_needed(mapping: ColumnMapping, fields: Sequence[Field], preview: RawBatch) -> bool:
+    """Tell a file whose rows are all broken (they go to quarantine) from one that is no table."""
+    needed = [f for f in fields if f.needed]
+    return any(mapping.column(f.name) or _by_name(f, preview, set()) for f in needed)
 
 
 def _covered(name: str, taken: set[str]) -> bool:
@@ -138,13 +150,20 @@ def _covered(name: str, taken: set[str]) -> bool:
 
 
 def _mapped(field: Field, column: str, how: str, preview: RawBatch) -> MappedField:
+    return MappedField(field.name, column, how, _example(preview, column), field.private)
+
+
+def _example(preview: RawBatch, column: str) -> str | None:
     values = as_text(preview.column(column)).drop_null()
-    example = next((str(v) for v in values.slice(0, 50).to_pylist() if v and v.strip()), None)
-    return MappedField(field.name, column, how, example, field.private)
+    return next((str(v) for v in values.slice(0, 50).to_pylist() if v and v.strip()), None)
 
 
 def _guess(
-    field: Field, preview: RawBatch, taken: set[str], reading: TimeReading
+    field: Field,
+    fields: Sequence[Field],
+    preview: RawBatch,
+    taken: set[str],
+    reading: TimeReading,
 ) -> tuple[str, str] | None:
     by_name = _by_name(field, preview, taken)
     for column in by_name:
@@ -154,11 +173,11 @@ def _guess(
         return None
     rest = [n for n in preview.columns if n not in taken and n not in preview.nested]
     if field.kind == "text":
-        wordy = [(_wordy(preview.column(n)), _length(preview.column(n)), n) for n in rest]
-        best = max(
-            (w for w in wordy if w[0] >= MIN_WORDY_UNNAMED), default=None, key=lambda w: w[1]
-        )
-        return None if best is None else (best[2], "by its values")
+        # A product or a device has several words too; its name tells that it is no text.
+        other = {c for f in fields if f.kind != "text" for c in _by_name(f, preview, taken)}
+        texts = [n for n in rest if n not in other and _holds_texts(preview.column(n), reading)]
+        longest = max(texts, default=None, key=lambda n: _length(preview.column(n)))
+        return None if longest is None else (longest, "by its values")
     for column in rest:
         values = preview.column(column)
         # Ten digits may be seconds since 1970, or an id: only a name tells.
@@ -192,7 +211,7 @@ def _fits(field: Field, values: pa.Array, reading: TimeReading) -> bool:
         return field.kind in ("label", "id")
     match field.kind:
         case "text":
-            return _wordy(values) >= MIN_WORDY
+            return wordy_share(values) >= MIN_WORDY
         case "time":
             return _time_share(values, reading) >= MIN_READABLE
         case "number":
@@ -201,26 +220,21 @@ def _fits(field: Field, values: pa.Array, reading: TimeReading) -> bool:
             present = good + int(read.unreadable.sum())
             return bool(good > 0 and good >= MIN_READABLE * present)
         case "id":
-            return _wordy(values) < MIN_WORDY
+            return wordy_share(values) < MIN_WORDY
         case _:
             return True
 
 
 def _time_share(values: pa.Array, reading: TimeReading) -> float:
-    guessed = TimeReading(reading.zone, reading.time_format, day_comes_first(values))
-    return readable_share(values, guessed)
+    return readable_share(values, _as_written(values, reading))
 
 
-def _wordy(values: pa.Array) -> float:
-    if pa.types.is_temporal(values.type) or _is_number(values):
-        return 0.0
-    texts = as_text(values).drop_null()
-    texts = texts.filter(pc.not_equal(texts, ""))
-    if not len(texts):
-        return 0.0
-    # An alphabet without blanks (Chinese, Japanese, Thai) writes words all the same.
-    words = pc.match_substring_regex(texts, r"\S\s+\S|[^\x00-\x{2fff}]{4,}|[\x{e00}-\x{e7f}]{4,}")
-    return float(pc.mean(words.cast(pa.float64())).as_py())
+def _holds_texts(values: pa.Array, reading: TimeReading) -> bool:
+    return text_share(values, _as_written(values, reading)) >= MIN_TEXTS_UNNAMED
+
+
+def _as_written(values: pa.Array, reading: TimeReading) -> TimeReading:
+    return TimeReading(reading.zone, reading.time_format, day_comes_first(values))
 
 
 def _length(values: pa.Array) -> float:
@@ -228,12 +242,8 @@ def _length(values: pa.Array) -> float:
     return float(mean or 0.0)
 
 
-def _is_number(values: pa.Array) -> bool:
-    return bool(pa.types.is_integer(values.type) or pa.types.is_floating(values.type))
-
-
 def _all_digits(values: pa.Array) -> bool:
-    if _is_number(values):
+    if holds_numbers(values):
         return True
     digits = pc.match_substring_regex(as_text(values), r"^\s*[\d.]*\s*$")
     return bool(pc.all(pc.fill_null(digits, True)).as_py())
@@ -263,14 +273,27 @@ def _check_needed(
     missing = [f for f in fields if f.needed and mapping.column(f.name) is None]
     if not missing:
         return
-    names = list(preview.columns)
     what = " and ".join(f"{f.name} (a {f.kind})" for f in missing)
     maps = " ".join(f"--map {f.name}=COLUMN" for f in missing)
     why = "".join(_why_not(f, preview) for f in missing)
+    private = {c for f in fields if f.private for c in _by_name(f, preview, set())}
+    shown = [_with_example(name, preview, private) for name in preview.columns]
+    hint = f"give {maps}; a file that lacks it altogether needs such a column added"
+    if any(f.kind == "text" for f in missing):
+        hint += "; a list of releases or flags is taken in with 'closeloop changes import'"
     raise InputFileError(
-        f"{redact(file, keep=200)}: no column found for {what}{why}; its columns: {_listed(names)}",
-        hint=f"give {maps}; a file that lacks it altogether needs such a column added",
+        f"{redact(file, keep=200)}: no column found for {what}{why}; its columns: {_joined(shown)}",
+        hint=hint,
     )
+
+
+def _with_example(name: str, preview: RawBatch, private: set[str]) -> str:
+    """Return a column's name and a value; of one that names a person or an order, its beginning."""
+    value = _example(preview, name)
+    if value is None:
+        return f"{redact(name)} (empty)"
+    shown = f"{redact(value[:3])!r}…" if name in private else repr(redact(value))
+    return f"{redact(name)} ({shown})"
 
 
 def _why_not(field: Field, preview: RawBatch) -> str:
@@ -292,6 +315,10 @@ def _why_not(field: Field, preview: RawBatch) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(redact(n) for n in names[:MAX_SHOWN_COLUMNS])
-    more = len(names) - MAX_SHOWN_COLUMNS
+    return _joined([redact(name) for name in names])
+
+
+def _joined(columns: Sequence[str]) -> str:
+    more = len(columns) - MAX_SHOWN_COLUMNS
+    shown = ", ".join(columns[:MAX_SHOWN_COLUMNS])
     return (shown or "none") + (f" and {more} more" if more > 0 else "")

@@ -122,7 +122,7 @@ def test_a_name_that_is_no_version_is_none() -> None:
 
 def test_a_file_without_times_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path, "app,version\nx,1\n")
-    with pytest.raises(InputFileError, match="its columns: app, version"):
+    with pytest.raises(InputFileError, match=r"its columns: app \('x'\), version \('1'\)"):
         import_changes(InMemoryContext(), [path], ImportRequest(), kind="release")
 
 

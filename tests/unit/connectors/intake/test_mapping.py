@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pyarrow as pa
 import pytest
 
@@ -88,6 +90,83 @@ def test_unknown_names_are_found_by_their_values() -> None:
     assert mapping.column("text") == "q8"
     assert mapping.column("event_time") == "when"
     assert {f.how for f in mapping.fields} == {"by its values"}
+
+
+DATA = {
+    "times": ["2020-01-25 23:51:46.000000", "Feb 6, 2023 at 10:00 AM", "6 February 2023"],
+    "numbers": ["1 250,00", "EUR 5", "12.50 EUR"],
+    "quantities": ["5 stars", "12 km", "3 days"],
+    "codes": ["+49 170 1234567", "5.1.0 (412) b", "52.52 N, 13.40 E"],
+    "lists": ["[[0.0, 1.0]]", '["slow app", "no login"]', "['slow app', 'no login']"],
+    "objects": ['{"a": "slow app"}', "{'a': 'slow app'}", '{"b": [1, 2]}'],
+    "addresses": ["https://a.example/x https://b.example/y", "www.a.example, www.b.example"] * 2,
+    "signs": ["- -", "! !", "* * *"],
+}
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_what_reads_as_data_is_no_text_under_an_unknown_name(name: str) -> None:
+    values = DATA[name][:3]
+    with pytest.raises(InputFileError, match="no column found for text"):
+        guess({"app": ["a", "b", "c"], "first_seen": TIMES, "q1": values})
+    # It is longer than the text beside it, and not preferred; what is declared or named counts.
+    assert guess({"q1": values, "q2": ["i go", "bad", "no go"], "at": TIMES}).column("text") == "q2"
+    assert guess({"q1": values, "at": TIMES}, {"text": "q1"}).column("text") == "q1"
+    assert guess({"review": values, "at": TIMES}).column("text") == "review"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["good app", "👍 👍", "ok"],
+        ["बहुत अच्छा", "ऐप बंद हो जाता है", "बढ़िया ऐप"],
+        ["应用程序总是崩溃", "很好用的应用", "好"],
+        ["2.0版本闪退严重", "应用程序5星好评", "很好用 5星"],
+        ["बहुत 5 अच्छा", "ऐप 2 बार", "बढ़िया"],
+        ["تطبيق سيئ", "لا يعمل أبدا", "جيد"],
+        ["👍👍👍👍", "😡 😡", "❤️ ❤️"],
+        ["[Bug] crash after 2.0", "{sigh} again", "[never works]"],
+        ["10/10 would buy again", "crashed on 2023-02-06 again", "see https://a.example please"],
+    ],
+)
+def test_short_texts_of_any_script_are_found_under_an_unknown_name(values: list[object]) -> None:
+    mapping = guess({"q1": values, "when": TIMES})
+    assert mapping.as_dict() == {"text": "q1", "event_time": "when"}
+
+
+def test_a_name_of_another_field_is_no_text() -> None:
+    columns: dict[str, list[object]] = {
+        "device": ["Galaxy S Plus", "Pixel Pro", "Galaxy Note"],
+        "customer_name": ["Jo Doe", "Al Roe", "Bo Poe"],
+        "when": TIMES,
+    }
+    with pytest.raises(InputFileError) as error:
+        guess(columns)
+    assert error.value.message.endswith(
+        "its columns: device ('Galaxy S Plus'), customer_name ('Jo '…), when ('2023-02-06')"
+    )
+    assert "--map text=COLUMN" in error.value.hint
+    assert "closeloop changes import" in error.value.hint
+
+
+def broken(columns: dict[str, list[object]]) -> RawBatch:
+    rows = preview(columns)
+    return replace(rows, defect=pa.array(["malformed_row: x"] * rows.num_rows))
+
+
+def test_a_file_without_a_readable_row_is_refused_unless_its_header_names_a_field() -> None:
+    nothing: list[object] = [None, None]
+    reading = TimeReading()
+    with pytest.raises(InputFileError, match="none of the first 2 rows can be read"):
+        resolve(
+            broken({"\x8f\x03": nothing}), FEEDBACK_FIELDS, declared={}, file="r", reading=reading
+        )
+    named = broken({"id": nothing, "text": nothing, "at": nothing})
+    # Its rows go to quarantine, where the right encoding can cure them.
+    resolve(named, FEEDBACK_FIELDS, declared={}, file="r", reading=reading)
+    unusual = broken({"Kommentar": nothing, "Datum": nothing})
+    declared = {"text": "Kommentar", "event_time": "Datum"}
+    resolve(unusual, FEEDBACK_FIELDS, declared=declared, file="r", reading=reading)
 
 
 def test_ten_digits_under_an_unknown_name_are_no_time() -> None:

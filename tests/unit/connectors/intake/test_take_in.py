@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -197,12 +198,29 @@ def test_product_option_and_folder_of_forms(tmp_path: Path) -> None:
     assert [r["product"] for r in bronze(context)] == ["wallet", "wallet"]
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_random_bytes_are_no_feedback(tmp_path: Path, seed: int) -> None:
+    path = tmp_path / "noise.csv"
+    path.write_bytes(Random(seed).randbytes(3000))
+    context = InMemoryContext()
+    with pytest.raises(InputFileError, match=r"noise\.csv: (none of the first|no column found)"):
+        ingest(context, path)
+    assert bronze(context) == []
+
+
+def test_broken_rows_under_a_good_header_are_kept(tmp_path: Path) -> None:
+    context = InMemoryContext()
+    report = ingest(context, csv_file(tmp_path, "1,too,few", "2,one,too,many,fields"))
+    assert report.new == 2
+    assert [row["defect"].partition(":")[0] for row in bronze(context)] == ["malformed_row"] * 2
+
+
 def test_nothing_is_written_where_one_file_cannot_be_used(tmp_path: Path) -> None:
     good = csv_file(tmp_path, "1,it is bad,1,2024-02-01")
     bad = tmp_path / "b.csv"
     bad.write_text("colour,size\nred,1\n", encoding="utf-8")
     context = InMemoryContext()
-    with pytest.raises(InputFileError, match="colour, size"):
+    with pytest.raises(InputFileError, match=r"colour \('red'\), size \('1'\)"):
         ingest(context, good, bad)
     assert bronze(context) == []
     with pytest.raises(UsageError, match="the source has no name"):
