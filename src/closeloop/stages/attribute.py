@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from closeloop.domain.change import ChangeKind
 from closeloop.ports import StepContext, only_if_in
-from closeloop.stages.candidates import Leader, changes_of, weigh
+from closeloop.stages.candidates import NOT_THE_LARGER, Leader, changes_of, weigh
 from closeloop.stages.product_view import ProductView, product_view
 from closeloop.stages.severity_facts import judged
 from closeloop.stages.signal_complaints import HISTORY, SignalComplaints
@@ -42,7 +42,7 @@ HOLDS_FOR = timedelta(hours=12)
 """Under it the posterior must hold for so long: a signal is weighed many times, and one lucky look
 among them must not name a culprit."""
 CLEARED_BELOW = 0.5
-"""A blamed change is cleared again under this posterior."""
+"""A blamed change is cleared again under this posterior, or once a larger trouble clears it."""
 WEIGHED = "attribute.weighed"
 """State: when each young signal was weighed last."""
 
@@ -52,8 +52,8 @@ Row = dict[str, Any]
 def run(context: StepContext) -> None:
     """Weigh the candidates of new, grown and still young signals; fill severity and segment.
 
-    A young signal for which no change is blamed is weighed again every six hours in which feedback
-    came. Historic signals are left alone.
+    A young signal is weighed again every six hours in which feedback came: for want of evidence at
+    first, and because early evidence can mislead. Historic signals are left alone.
     """
     new = context.new_rows(SIGNAL, columns=["signal_id", "historic"]).to_pylist()
     fresh = {r["signal_id"] for r in new if not r["historic"]}
@@ -166,7 +166,7 @@ def _product(
         causes.pop(signal_id, None)
         for blamed in (a for a in attributions[signal_id] if a["blamed"]):
             causes[signal_id] = blamed["change_id"]
-        if context.now - row["detected_at"] <= YOUNG and signal_id not in causes:
+        if context.now - row["detected_at"] <= YOUNG:
             young[signal_id] = _Young(context.now, over)
     _write_attributions(context, attributions)
     if any(c["notes"] for c in changes):
@@ -214,7 +214,7 @@ def _settled(
         sure = row["posterior"] >= SURE or now - since >= HOLDS_FOR
         blamed = row["blamed"] and sure
         if change is not None and change == blamed_before:
-            blamed = row["posterior"] >= CLEARED_BELOW
+            blamed = row["posterior"] >= CLEARED_BELOW and NOT_THE_LARGER not in row["reasons"]
         settled.append({**row, "blamed": blamed})
     return settled
 

@@ -59,6 +59,7 @@ ONE_CAUSE = 0.8
 LEADER_ALLOWS = 0.5
 """A change that is less likely than this behind the larger trouble is not blamed for a part of it:
 the parts are many, and in one of them chance looks like a cause."""
+NOT_THE_LARGER = "the larger trouble of the same days is not its doing"
 MAX_NAMED = 3
 NONE = "none"
 NOWHERE: Mapping[str, float] = {}
@@ -153,7 +154,7 @@ def weigh(
         row = _row(signal, weighed, float(share))
         if leader is not None and leader.posteriors.get(row["change_id"], 1.0) < LEADER_ALLOWS:
             row["blamed"] = False
-            row["reasons"].append("the larger trouble of the same days is not its doing")
+            row["reasons"].append(NOT_THE_LARGER)
         rows.append(row)
     return rows
 

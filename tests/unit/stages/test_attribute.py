@@ -319,6 +319,25 @@ def test_a_young_signal_is_weighed_again_as_reviews_come():
     assert weights(context, signal)["2.0"]["blamed"]
 
 
+def test_what_is_blamed_is_weighed_again_and_cleared_by_later_feedback():
+    """Early evidence can mislead: then those without the version complain, while it is praised."""
+    context, history = calm_context(release("2.0", NOW))
+    rollout(history, exposed={"version": "2.0"}, others={"version": "1.0"})
+    context.next_pass(now=LATER)
+    signal = run(context, history)["payment failure"]
+    assert weights(context, signal)["2.0"]["blamed"]
+    for i in range(160):
+        at = LATER + i * HOUR / 6
+        history.add(at, "praise", version="2.0")
+        history.add(at, "payment failure" if i % 2 else "praise", version="1.0")
+    for hours in (6, 12, 18, 26):
+        context.next_pass(now=LATER + hours * HOUR)
+        run(context, history)
+    found = weights(context, signal)["2.0"]
+    assert found["effect_high"] < 1.0
+    assert not found["blamed"]
+
+
 def test_an_idle_pass_writes_nothing():
     context, history = calm_context(release("2.0", NOW))
     history.burst(12, end=NOW + 3 * HOUR)
