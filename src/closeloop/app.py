@@ -254,9 +254,11 @@ class Workspace:
 
     def run(self, *, as_of: datetime | None = None) -> PassReport:
         """Run the loop once over all that is new."""
-        from closeloop.loop import run_pass
-
         self._refuse_backtest("run changes data")
+        # On a busy machine it takes seconds to load what the stages compute with.
+        with shown(self.progress, "start"):
+            from closeloop.loop import run_pass
+
         self.models.begin_run()
         with self.hold():
             report = run_pass(

@@ -42,7 +42,9 @@ class _Step:
         return f"{self.done:,}{of} {self.unit}"
 
     def rate(self) -> str:
-        return f"{self.done / max(time.monotonic() - self.started, 1e-9):,.0f}/s"
+        """Return units a second; a decimal where there are few (passes of a backtest)."""
+        rate = self.done / max(time.monotonic() - self.started, 1e-9)
+        return f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s"
 
 
 class PlainProgress:
