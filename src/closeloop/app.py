@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +17,7 @@ from filelock import FileLock, Timeout
 from closeloop import settings as settings_module
 from closeloop.errors import LeaseHeldError, UsageError
 from closeloop.ports import NO_HEAD, Clock, Condition, Engine, Head, Progress
+from closeloop.progress import shown
 from closeloop.settings import LoadedSettings
 from closeloop.tables import STATE, TABLES, Table
 from closeloop.workspace_folder import (
@@ -40,6 +43,10 @@ SQLITE, ABSOLUTE = "sqlite:///", "sqlite:////"
 LOCAL_DATABASE = f"{SQLITE}closeloop.db"
 LOCK_WAIT_S = 60.0
 """How long a command waits for another that holds the workspace before it gives up."""
+SAID_AFTER_S = 2.0
+"""How long it waits before it says so."""
+HOLDER = "holder"
+"""The file beside the lock with the process id of who holds it: who waits may read that one."""
 
 
 class SystemClock:
@@ -199,23 +206,44 @@ class Workspace:
 
         Raises LeaseHeldError where another command holds it for longer than a minute.
         """
+        # A timer, since the wait may be for the file's lock or for the database's.
+        waiting = threading.Timer(SAID_AFTER_S, self._say_who_holds)
+        waiting.daemon = True
+        waiting.start()
+        holder = self.folder / PRIVATE_FOLDER / HOLDER
         try:
             with (
                 self._lock.acquire(timeout=LOCK_WAIT_S),
                 self.database.lease(wait_s=LOCK_WAIT_S),
             ):
+                waiting.cancel()
+                holder.write_text(str(os.getpid()), encoding="utf-8")
                 self.runner.forget_heads()
                 undone = self.runner.recover()
                 if undone:
                     self.progress.note(
                         f"undone: {undone} step(s) that an earlier run left unfinished"
                     )
-                yield
+                try:
+                    yield
+                finally:
+                    holder.unlink(missing_ok=True)
         except Timeout as error:
             raise LeaseHeldError(
                 f"another closeloop command has held {self.folder} for over {LOCK_WAIT_S:.0f} s",
                 hint="wait for it to end, or end it; nothing was changed",
             ) from error
+        finally:
+            waiting.cancel()
+
+    def _say_who_holds(self) -> None:
+        try:
+            number = (self.folder / PRIVATE_FOLDER / HOLDER).read_text(encoding="utf-8")
+        except OSError:
+            number = ""
+        # On another machine, or between two of its steps: then there is no number to tell.
+        named = f" (pid {number})" if number.isdecimal() else ""
+        self.progress.note(f"waiting for another closeloop{named} to finish")
 
     @contextmanager
     def step(self, name: str, *, now: datetime | None = None) -> Iterator[StepRun]:
@@ -226,9 +254,11 @@ class Workspace:
 
     def run(self, *, as_of: datetime | None = None) -> PassReport:
         """Run the loop once over all that is new."""
-        from closeloop.loop import run_pass
-
         self._refuse_backtest("run changes data")
+        # On a busy machine it takes seconds to load what the stages compute with.
+        with shown(self.progress, "start"):
+            from closeloop.loop import run_pass
+
         self.models.begin_run()
         with self.hold():
             report = run_pass(
@@ -327,7 +357,8 @@ class Workspace:
             stopwatch=time.perf_counter,
             on_pass=on_pass,
         )
-        heads = runner.heads() if on_spark else self._write_tables(engine, runner.heads(), lake)
+        with shown(self.progress, "write the tables"):
+            heads = runner.heads() if on_spark else self._write_tables(engine, runner.heads(), lake)
         ledger.persist(heads=heads, as_of=plan.end, finished_at=self.clock.now())
         return reports
 

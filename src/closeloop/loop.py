@@ -9,6 +9,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from closeloop.ports import CallLedger, StepContext, Tracker
+from closeloop.progress import shown
 from closeloop.runner import Runner
 from closeloop.stages import (
     account,
@@ -86,7 +87,7 @@ def run_pass(
         started = stopwatch()
         left = True
         while left:
-            with runner.step(name, now=now) as step:
+            with shown(runner.services.progress, name), runner.step(name, now=now) as step:
                 stage(step)
             report.add(name, step.counts)
             left = step.left

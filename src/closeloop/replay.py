@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 
 from closeloop.domain.configuration import Configuration
 from closeloop.loop import PassReport, run_pass
-from closeloop.ports import Tracker
+from closeloop.ports import Progress, Tracker
+from closeloop.progress import shown
 from closeloop.runner import Runner
 from closeloop.tables import BRONZE_FEEDBACK, TIME
 
@@ -83,11 +84,9 @@ def replay(
     done = 0
     last_day = None
     ticks = plan.ticks()
-    runner.services.progress.start("replay", total=len(ticks), unit="passes")
-    for tick in ticks:
+    for tick in _counted(ticks, runner.services.progress):
         upto = int(np.searchsorted(times, int(tick.timestamp() * 1e6), side="right"))
         new = bronze.slice(done, upto - done)
-        runner.services.progress.advance(1)
         if new.num_rows == 0 and last_day == tick.date():
             continue
         last_day = tick.date()
@@ -104,5 +103,12 @@ def replay(
         reports.append(report)
         if on_pass is not None:
             on_pass(report, runner)
-    runner.services.progress.finish()
     return reports
+
+
+def _counted(ticks: Sequence[datetime], progress: Progress) -> Iterator[datetime]:
+    """Yield the times of the passes; each counts when it is done."""
+    with shown(progress, "replay", total=len(ticks), unit="passes"):
+        for tick in ticks:
+            yield tick
+            progress.advance(1)

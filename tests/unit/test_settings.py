@@ -199,11 +199,11 @@ writer:
     ("written", "named"),
     [
         ("{kind: openai, api_key: sk-hunter2}", "${env:NAME}"),
-        ("{kind: gpt}", "'deterministic', 'azure_openai' or 'openai'"),
+        ("{kind: gpt}", "write one of deterministic, azure_openai, openai"),
         ("{timeout: 0s}", "give the model some time"),
-        ("{api: batch}", "'responses' or 'chat'"),
+        ("{api: batch}", "write one of responses, chat"),
         ("{budget: {dayly_usd: 1}}", "did you mean 'daily_usd'?"),
-        ("{budget: {daily_usd: -1}}", "greater than or equal to 0"),
+        ("{budget: {daily_usd: -1}}", "write 0 or more"),
     ],
 )
 def test_what_can_be_no_writer_is_refused(tmp_path, written, named):

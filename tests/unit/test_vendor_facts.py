@@ -49,7 +49,7 @@ def test_cached_tokens_cost_as_much_as_others_where_nothing_is_said() -> None:
     ("text", "says"),
     [
         ("as_of: soon\n", "prices.yaml:1: as_of"),
-        ("models: {}\n", "prices.yaml: as_of: Field required"),
+        ("models: {}\n", "prices.yaml: as_of: is missing; add it"),
         ("as_of: 2026-01-01\nmodels:\n  m: {input: -1}\n", "prices.yaml:3: models.m.input"),
         ("as_of: 2026-01-01\nmodels:\n  m: {input: 1, outputs: 2}\n", "did you mean 'output'?"),
     ],

@@ -19,6 +19,7 @@ from closeloop.cli.session import open_workspace
 from closeloop.cli.signals import what
 from closeloop.cli.times import parse_time
 from closeloop.errors import UsageError
+from closeloop.progress import shown
 from closeloop.settings import duration
 from closeloop.workspace_folder import check_backtest_name
 
@@ -62,11 +63,14 @@ def backtest(
     finds them, and hands in what has to be mended.
     """
     from closeloop.cli.batches import batched_model, hand_in
-    from closeloop.replay import ReplayPlan
 
     if name is not None:
         check_backtest_name(name)
     workspace = open_workspace(ctx)
+    # On a busy machine it takes seconds to load what the stages compute with.
+    with shown(workspace.progress, "start"):
+        from closeloop.replay import ReplayPlan
+
     try:
         step = duration(every)
     except ValueError as error:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from closeloop.app import Workspace
 from closeloop.cli.backtest_period import feedback_inside
 from closeloop.errors import UsageError
+from closeloop.progress import shown
 from closeloop.workspace_folder import check_backtest_name, new_backtest_folder, write_summary
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def run_backtest(
     and where NAME is a folder that no backtest has made.
     """
     check_backtest_name(name)
-    bronze, changes, exposure = _history(workspace, products, plan=plan)
+    with shown(workspace.progress, "read the history"):
+        bronze, changes, exposure = _history(workspace, products, plan=plan)
     folder = new_backtest_folder(workspace.folder, name)
     started = time.perf_counter()
     config = workspace.config if policy is None else replace(workspace.config, policy=policy)

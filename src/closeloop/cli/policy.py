@@ -15,10 +15,12 @@ from closeloop.app import Workspace
 from closeloop.cli.backtest_run import run_backtest
 from closeloop.cli.output import local_time, print_json, print_table, records
 from closeloop.cli.session import open_workspace
+from closeloop.cli.signals import what
 from closeloop.domain.policy import Action, Policy
 from closeloop.domain.policy_check import findings
 from closeloop.domain.policy_difference import Change, Tally, differences, tallies
 from closeloop.domain.policy_trial import JudgedState, TriedDecision, differing, tried
+from closeloop.domain.signal import Signal
 from closeloop.errors import NotFoundError
 from closeloop.settings import load_policy
 from closeloop.stages.judged_rows import judged_states
@@ -91,7 +93,7 @@ def backtest(ctx: click.Context, file: Path, against: str, live: bool, as_json: 
     new = tried(after.states, changed, labels=before.labels)
     changes = differences(old, new, labels=labels, within=workspace.config.policy.snooze)
     result = _Comparison(
-        workspace.config.policy, changed, before, detection,
+        workspace.config.policy, changed, before, {**after.themes, **before.themes}, detection,
         tallies(old.values(), labels), tallies(new.values(), labels), changes,
     )  # fmt: skip
     if as_json:
@@ -102,13 +104,17 @@ def backtest(ctx: click.Context, file: Path, against: str, live: bool, as_json: 
 
 @dataclass(frozen=True, slots=True)
 class _Past:
-    """The judged states of a backtest, or of the live tables (name None), and how it was run."""
+    """The judged states of a backtest, or of the live tables (name None), and how it was run.
+
+    `themes` are the labels of its themes by id.
+    """
 
     workspace: Workspace
     name: str | None
     summary: Mapping[str, Any]
     states: Sequence[JudgedState]
     labels: Sequence[Any]
+    themes: Mapping[str, str]
 
     @staticmethod
     def of(workspace: Workspace, name: str | None) -> _Past:
@@ -120,6 +126,7 @@ class _Past:
             summary = backtest_summary(workspace.folder, name)
             tested = Workspace(workspace.folder, progress=workspace.progress, backtest=name)
         rows = records(tested.committed(JUDGED))
+        themes = records(tested.query("SELECT theme_id, label FROM silver.theme"))
         labels = tested.labels()
         if tested is not workspace:
             tested.close()
@@ -128,7 +135,8 @@ class _Past:
                 f"no judged signals in {'the live tables' if name is None else f'backtest {name}'}",
                 hint="run one: closeloop backtest --from 2024-01-01 --to 2024-02-01",
             )
-        return _Past(workspace, name, summary, judged_states(rows), labels)
+        named = {t["theme_id"]: t["label"] for t in themes if t["label"]}
+        return _Past(workspace, name, summary, judged_states(rows), labels, named)
 
     def replayed(self, changed: Policy, *, because: Sequence[str]) -> _Past:
         """Replay the same history under another policy. Raises NotFoundError for the live past."""
@@ -162,6 +170,7 @@ class _Comparison:
     old_policy: Policy
     new_policy: Policy
     past: _Past
+    themes: Mapping[str, str]
     replayed_for: tuple[str, ...]
     old: Mapping[str, Tally]
     new: Mapping[str, Tally]
@@ -187,7 +196,8 @@ class _Comparison:
                 {
                     "effect": c.effect.value,
                     "truth": c.truth.value,
-                    "signal": _signal(c.shown),
+                    "signal": _signal(c.shown) | {"what": self._what(c)},
+                    "severity": {"old": _severity(c.old), "new": _severity(c.new)},
                     "old": _decision(c.old),
                     "new": _decision(c.new),
                 }
@@ -212,13 +222,28 @@ class _Comparison:
             )
         click.echo("")
         print_table(
-            ("raised", "product", "what", "severity", "was", "would be", "effect", "people say"),
-            [_change_line(c, zone) for c in self.changes],
+            (
+                "signal",
+                "raised",
+                "product",
+                "what",
+                "severity",
+                "was",
+                "would be",
+                "effect",
+                "people say",
+            ),
+            [_change_line(c, self._what(c), zone) for c in self.changes],
             empty="no signal would be decided differently",
         )
         counted = Counter(c.effect.value for c in self.changes)
         if counted:
             click.echo(", ".join(f"{n} {effect}" for effect, n in sorted(counted.items())))
+
+    def _what(self, change: Change) -> str:
+        signal = change.shown.signal
+        label = self.themes.get(signal.theme_id or "")
+        return what(_about(signal) | {"theme_label": label})
 
     def _owners(self) -> list[str]:
         return sorted({*self.old, *self.new})
@@ -274,14 +299,29 @@ def _decision(decision: TriedDecision | None) -> dict[str, Any] | None:
     }
 
 
-def _change_line(change: Change, zone: str) -> tuple[object, ...]:
+def _about(signal: Signal) -> dict[str, Any]:
+    return {
+        "kind": signal.kind.value,
+        "version": signal.version,
+        "theme_id": signal.theme_id,
+        "series_id": signal.series_id,
+        "category": signal.category,
+    }
+
+
+def _severity(decision: TriedDecision | None) -> str | None:
+    return None if decision is None else decision.signal.severity.value
+
+
+def _change_line(change: Change, about: str, zone: str) -> tuple[object, ...]:
     signal = change.shown.signal
-    what = f"release {signal.version}" if signal.version else signal.category or signal.series_id
+    before, after = _severity(change.old) or "-", _severity(change.new) or "-"
     return (
+        signal.signal_id[:10],
         local_time(signal.detected_at, zone),
         signal.product,
-        what,
-        signal.severity.value,
+        about,
+        before if before == after else f"{before} -> {after}",
         _said(change.old),
         _said(change.new),
         change.effect.value,

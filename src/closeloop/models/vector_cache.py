@@ -15,6 +15,7 @@ import xxhash
 
 from closeloop.models.student import StudentShelf, fit_student
 from closeloop.ports import Embedder, Progress, Vectors
+from closeloop.progress import Share
 
 MAGIC = b"CLV1"
 HEADER = struct.Struct("<4sII")
@@ -191,16 +192,18 @@ class CachedEmbedder:
         missing = sorted(
             np.flatnonzero(~known).tolist(), key=lambda i: (len(texts[i]), texts[i], i)
         )
-        notes = None if progress is None else _NotesOnly(progress)
         for batch in self._batches([texts[i] for i in missing]):
             rows = np.array([missing[place] for place in batch], np.int64)
             wanted: dict[str, int] = {}
             places = [wanted.setdefault(texts[i], len(wanted)) for i in rows]
-            made = self._embedder.embed(list(wanted), progress=notes)
+            share = None
+            if progress is not None:
+                share = Share(progress, units=len(rows), parts=len(wanted))
+            made = self._embedder.embed(list(wanted), progress=share)
             vectors[rows] = made[places]
             self._cache.put(hashes[rows], vectors[rows])
-            if progress is not None:
-                progress.advance(len(rows))
+            if share is not None:
+                share.finish()
         return vectors
 
     def fit_student(self, texts: Sequence[str], vectors: Vectors) -> Embedder:
@@ -231,26 +234,6 @@ class CachedEmbedder:
             widths = {_width(path) for path in folder.glob("*.seg")} - {None}
             if folder != self._cache.folder:
                 yield from (VectorCache(folder, dimensions=w) for w in sorted(filter(None, widths)))
-
-
-class _NotesOnly:
-    """Passes a model's notes on; what is done is counted by the cache."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-
-    def start(self, step: str, *, total: int | None = None, unit: str = "rows") -> None:
-        """Do nothing."""
-
-    def advance(self, count: int = 1) -> None:
-        """Do nothing."""
-
-    def note(self, text: str) -> None:
-        """Show the line."""
-        self._progress.note(text)
-
-    def finish(self) -> None:
-        """Do nothing."""
 
 
 def _segments(texts: Sequence[str]) -> Iterator[list[int]]:

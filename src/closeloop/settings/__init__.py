@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from closeloop.domain.policy import Policy, Rule, SeverityWeights
 from closeloop.domain.product import OwnerRule, Owners, Product
 from closeloop.domain.taxonomy import Category, Taxonomy
 from closeloop.errors import SettingsError, redact
+from closeloop.settings.faults import did_you_mean, line_of
 from closeloop.settings.main_file import (
     EmbedderSettings,
     KafkaSettings,
@@ -21,7 +21,7 @@ from closeloop.settings.main_file import (
     SourceSettings,
     WriterSettings,
 )
-from closeloop.settings.reading import default_text, did_you_mean, line_of, parse_file
+from closeloop.settings.reading import default_text, parse_file
 from closeloop.settings.rule_files import OwnersSettings, PolicySettings, TaxonomySettings
 from closeloop.settings.values import duration, resolve
 
@@ -120,9 +120,13 @@ def load_policy(path: Path, *, configuration: Configuration) -> tuple[Policy, tu
     policy, version = parse_file(path.parent, path.name, PolicySettings)
     known = [c.name for c in configuration.taxonomy.categories]
     tree = yaml.compose(path.read_text(encoding="utf-8"))
+    unknown = []
     for number, rule in enumerate(policy.rules):
         line = line_of(tree, ("rules", number, "categories"))
-        _check_categories(f"{path}:{line}: rules.{number}", rule.categories, known)
+        where = f"{path}:{line}: rules.{number}"
+        unknown += [_unknown(where, c, known) for c in rule.categories if c not in known]
+    if unknown:
+        raise SettingsError("\n".join(str(error) for error in unknown))
     lines = tuple(line_of(tree, ("rules", n)) or 1 for n in range(len(policy.rules)))
     return _policy(policy, version), lines
 
@@ -158,13 +162,12 @@ def _check_names(
         (f"owners.yaml: rules[{i}]", r.category) for i, r in enumerate(owners.rules) if r.category
     ]
     for where, category in named:
-        _check_categories(where, (category,), known)
-
-
-def _check_categories(where: str, categories: Sequence[str], known: list[str]) -> None:
-    for category in categories:
         if category not in known:
-            raise SettingsError(
-                f"{where}: no category {redact(category)!r} in taxonomy.yaml",
-                hint=did_you_mean(category, known) or f"categories: {', '.join(known)}",
-            )
+            raise _unknown(where, category, known)
+
+
+def _unknown(where: str, category: str, known: list[str]) -> SettingsError:
+    return SettingsError(
+        f"{where}: no category {redact(category)!r} in taxonomy.yaml",
+        hint=did_you_mean(category, known) or f"categories: {', '.join(known)}",
+    )

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from closeloop.ports import StepContext
+from closeloop.progress import shown
 from closeloop.stages.exposure_level import product_exposure
 from closeloop.stages.health_book import check_idle_products, record
 from closeloop.stages.product_view import (
@@ -96,15 +97,14 @@ def run(context: StepContext) -> None:
         check_idle_products(context, touched=())
         return
     products = sorted(p for p in pc.unique(new.column("product")).to_pylist() if p is not None)
-    context.progress.start("detect", total=len(products), unit="products")
-    for product in products:
-        own = new.filter(pc.equal(new.column("product"), product)).column("event_time")
-        micros = pc.drop_null(own).cast(pa.int64()).to_numpy()
-        touched = np.unique(np.minimum(micros // HOUR_US, hour_of(context.now)))
-        if len(touched):
-            _product(context, product, touched)
-        context.progress.advance()
-    context.progress.finish()
+    with shown(context.progress, "detect", total=len(products), unit="products"):
+        for product in products:
+            own = new.filter(pc.equal(new.column("product"), product)).column("event_time")
+            micros = pc.drop_null(own).cast(pa.int64()).to_numpy()
+            touched = np.unique(np.minimum(micros // HOUR_US, hour_of(context.now)))
+            if len(touched):
+                _product(context, product, touched)
+            context.progress.advance()
     check_idle_products(context, touched=products)
 
 

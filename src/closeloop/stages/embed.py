@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from closeloop.ports import StepContext
+from closeloop.progress import Share, shown
 from closeloop.stages.embed_anew import follow_model
 from closeloop.stages.embed_student import Volume, for_volume
 from closeloop.stages.embed_words import COLUMNS, words_to_embed
@@ -35,11 +36,9 @@ def run(context: StepContext) -> None:
     rows = rows.sort_by([("feedback_id", "ascending"), ("revision", "ascending")])
     rows = words_to_embed(context, rows, learn=True)
     volume = for_volume(context, rows.column("words"))
-    context.progress.start(NAME, total=rows.num_rows, unit="texts")
-    for start in range(0, rows.num_rows, CHUNK):
-        context.append(EMBEDDING, _embedded(context, rows.slice(start, CHUNK), volume))
-        context.progress.advance(min(CHUNK, rows.num_rows - start))
-    context.progress.finish()
+    with shown(context.progress, NAME, total=rows.num_rows, unit="texts"):
+        for start in range(0, rows.num_rows, CHUNK):
+            context.append(EMBEDDING, _embedded(context, rows.slice(start, CHUNK), volume))
 
 
 def _embedded(context: StepContext, rows: pa.Table, volume: Volume | None) -> pa.Table:
@@ -52,10 +51,12 @@ def _embedded(context: StepContext, rows: pa.Table, volume: Volume | None) -> pa
     vectors = np.zeros((len(distinct), context.embedder.dimensions), np.float32)
     vectors[~said, 0] = 1.0
     models = np.full(len(distinct), model, object)
+    share = Share(context.progress, units=rows.num_rows, parts=len(asked))
     if volume is None:
-        vectors[said] = context.embedder.embed(asked)
+        vectors[said] = context.embedder.embed(asked, progress=share)
     else:
-        vectors[said], models[said] = volume.embed(asked)
+        vectors[said], models[said] = volume.embed(asked, progress=share)
+    share.finish()
     read = int((models[said] == model).sum())
     context.count("embedded texts", read)
     context.count("embedded by the student", len(asked) - read)

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
-from closeloop.ports import Embedder, StepContext, Teacher, Vectors
+from closeloop.ports import Embedder, Progress, StepContext, Teacher, Vectors
+from closeloop.progress import shown
 
 STUDENT_STATE = "embed.student"
 HELD_BACK = 10
@@ -59,9 +60,11 @@ class Volume:
     sample: dict[str, int]
     vectors: Vectors
 
-    def embed(self, texts: Sequence[str]) -> tuple[Vectors, npt.NDArray[np.object_]]:
-        """Return one row a text and the model_id that made it."""
-        vectors = self.student.embed(texts)
+    def embed(
+        self, texts: Sequence[str], *, progress: Progress | None = None
+    ) -> tuple[Vectors, npt.NDArray[np.object_]]:
+        """Return one row a text and the model_id that made it; advances progress by texts."""
+        vectors = self.student.embed(texts, progress=progress)
         place = np.fromiter((self.sample.get(t, -1) for t in texts), np.int64, len(texts))
         known = place >= 0
         vectors[known] = self.vectors[place[known]]
@@ -81,10 +84,10 @@ def for_volume(context: StepContext, texts: pa.ChunkedArray) -> Volume | None:
     if len(distinct) <= config.embed_at_once or not isinstance(teacher, Teacher):
         return None
     sample = _sample(distinct, min(config.student_sample, config.embed_at_once))
-    context.progress.start("embed a sample", total=len(sample), unit="texts")
-    vectors = teacher.embed(sample, progress=context.progress)
-    context.progress.finish()
-    student = _student(context, teacher, sample, vectors)
+    with shown(context.progress, "embed a sample", total=len(sample), unit="texts"):
+        vectors = teacher.embed(sample, progress=context.progress)
+    with shown(context.progress, "fit the student"):
+        student = _student(context, teacher, sample, vectors)
     if student is None:
         return None
     places = {text: number for number, text in enumerate(sample)}

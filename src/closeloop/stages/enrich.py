@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from closeloop.domain.review import LabelKind
 from closeloop.domain.taxonomy import UNKNOWN, Taxonomy
 from closeloop.ports import Condition, Embedder, StepContext, Vectors, of_model, only_if_in
+from closeloop.progress import shown
 from closeloop.stages import embed_words
 from closeloop.stages.enrich_category import (
     MIN_LABELS,
@@ -92,7 +93,9 @@ def run(context: StepContext) -> None:
     vectors = _files_in_order(vectors)
     reader = clause_reader(context, fresh=int((~instructions_only).sum()))
     models = Models(head=head, urgent=urgent, category=category, reader=reader)
-    context.append(ENRICHMENT, _enriched(context, rows, instructions_only, vectors, models))
+    with shown(context.progress, NAME, total=rows.num_rows, unit="texts"):
+        enriched = _enriched(context, rows, instructions_only, vectors, models)
+    context.append(ENRICHMENT, enriched)
     context.count("enriched", rows.num_rows)
 
 
@@ -175,7 +178,9 @@ def _enriched(
         for start in range(0, rows.num_rows, BATCH):
             part = rows.slice(start, BATCH)
             vector, found = beside(start)
-            clauses = read_clauses(models.reader, said.slice(start, BATCH))
+            clauses = read_clauses(
+                models.reader, said.slice(start, BATCH), progress=context.progress
+            )
             if parts:
                 parts[-1].result()
             parts.append(
@@ -315,10 +320,12 @@ def _heads(context: StepContext, stars: Stars) -> tuple[SentimentHead | None, Ur
     texts, sources, vectors, negative = _starred(context)
     if min(negative.sum(), (~negative).sum()) < 20:
         return None, None
-    head = fit_head(words_of(texts), vectors, negative, sources, model_id=model_id)
+    with shown(context.progress, "fit the tone to the stars"):
+        head = fit_head(words_of(texts), vectors, negative, sources, model_id=model_id)
     context.put_state(SENTIMENT, head.to_bytes())
     context.count("sentiment heads fitted", 1)
-    urgent = fit_urgency(texts.filter(pa.array(negative)), vectors[negative], model_id=model_id)
+    with shown(context.progress, "fit the urgency"):
+        urgent = fit_urgency(texts.filter(pa.array(negative)), vectors[negative], model_id=model_id)
     if urgent is not None:
         context.put_state(URGENCY, urgent.to_bytes())
         context.count("urgency heads fitted", 1)
@@ -393,7 +400,8 @@ def category_model(
             vectors=matrix(vectors.column("vector")),
             names=[answers[i] for i in named],
         )
-    model = build(taxonomy, embedder.embed, model_id=embedder.model_id, labelled=labelled)
+    with shown(context.progress, "fit the categories"):
+        model = build(taxonomy, embedder.embed, model_id=embedder.model_id, labelled=labelled)
     if keep:
         context.put_state(CATEGORY, model.to_bytes())
     return model

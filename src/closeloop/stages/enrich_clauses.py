@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.special import expit
 
-from closeloop.ports import Embedder, StepContext, Teacher, Vectors
+from closeloop.ports import Embedder, Progress, StepContext, Teacher, Vectors
+from closeloop.progress import Share, shown
 from closeloop.stages.embed_student import STUDENT_STATE, StudentRecord
 from closeloop.stages.embed_words import COLUMNS, words_to_embed
 from closeloop.stages.revision_keys import places_in
@@ -84,11 +85,25 @@ def clause_reader(context: StepContext, *, fresh: int = 0) -> Embedder:
     return teacher if reader is None else reader
 
 
-def read_clauses(reader: Embedder, texts: pa.Array | pa.ChunkedArray) -> ReadClauses:
-    """Return the clauses of texts that have several; their tone is the lexicon's."""
+def read_clauses(
+    reader: Embedder,
+    texts: pa.Array | pa.ChunkedArray,
+    *,
+    progress: Progress | None = None,
+) -> ReadClauses:
+    """Return the clauses of texts that have several; their tone is the lexicon's.
+
+    Advances progress by texts, also those of one clause, while the model reads.
+    """
     clauses = clauses_of(texts)
     encoded = clauses.texts.dictionary_encode()
-    vectors = reader.embed(encoded.dictionary.to_pylist())
+    distinct = encoded.dictionary.to_pylist()
+    share = None
+    if progress is not None:
+        share = Share(progress, units=len(texts), parts=len(distinct))
+    vectors = reader.embed(distinct, progress=share)
+    if share is not None:
+        share.finish()
     words = words_of(clauses.texts)
     return ReadClauses(
         rows=clauses.rows,
@@ -121,8 +136,9 @@ def _fitted(context: StepContext, teacher: Teacher) -> tuple[Embedder, int]:
     place = places_in(vectors, texts)
     said = texts.column("words").take(place)
     usable = pc.fill_null(pc.not_equal(said, ""), fill_value=False)
-    student = teacher.fit_student(
-        said.filter(usable).to_pylist(), matrix(vectors.filter(usable).column("vector"))
-    )
+    with shown(context.progress, "fit what reads clauses"):
+        student = teacher.fit_student(
+            said.filter(usable).to_pylist(), matrix(vectors.filter(usable).column("vector"))
+        )
     context.count("students fitted", 1)
     return student, vectors.num_rows

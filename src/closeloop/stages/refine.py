@@ -15,6 +15,7 @@ from closeloop.domain.configuration import Configuration
 from closeloop.domain.feedback import QuarantineReason
 from closeloop.errors import redact
 from closeloop.ports import StepContext
+from closeloop.progress import shown
 from closeloop.stages.refine_links import DuplicateLinks
 from closeloop.stages.refine_reread import reread_rows
 from closeloop.stages.refine_revisions import CURED, EXISTING, assign_revisions
@@ -40,13 +41,12 @@ def run(context: StepContext) -> None:
     bronze = context.new_rows(BRONZE_FEEDBACK, where=portion)
     if bronze.num_rows == 0:
         return
-    context.progress.start(NAME, total=bronze.num_rows)
-    links = DuplicateLinks(context)
-    for rows in _slices(bronze):
-        _refine(context, rows, links)
-        context.progress.advance(rows.num_rows)
-    links.remember()
-    context.progress.finish()
+    with shown(context.progress, NAME, total=bronze.num_rows):
+        links = DuplicateLinks(context)
+        for rows in _slices(bronze):
+            _refine(context, rows, links)
+            context.progress.advance(rows.num_rows)
+        links.remember()
 
 
 def _slices(bronze: pa.Table) -> Iterator[pa.Table]:

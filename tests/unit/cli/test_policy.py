@@ -10,6 +10,10 @@ import pytest
 
 from closeloop.errors import CloseloopError
 from closeloop.settings import default_text
+from closeloop.stages import decide
+from closeloop.tables import SIGNAL
+from closeloop.testing.example_rows import AT, signal_row
+from closeloop.testing.example_workspace import example_workspace
 from tests.unit.cli.commands import command, shop, told
 
 
@@ -50,7 +54,7 @@ def test_an_error_is_refused_with_the_line_and_the_reason(folder: Path) -> None:
     line = 1 + path.read_text().splitlines().index("    min_confidence: 85")
     error = str(refused(folder, "policy", "check", str(path)))
     assert f"changed.yaml:{line}: rules.0.min_confidence" in error
-    assert "less than or equal to 1" in error
+    assert "write 1 or less (found '85')" in error
 
 
 def test_an_unknown_bound_gets_a_hint(folder: Path) -> None:
@@ -58,11 +62,58 @@ def test_an_unknown_bound_gets_a_hint(folder: Path) -> None:
     assert "did you mean 'min_authors'" in str(refused(folder, "policy", "check", str(path)))
 
 
+def test_all_errors_are_told_at_once_each_with_what_to_write(folder: Path) -> None:
+    path = write_policy(folder, change=("    min_authors: 3", "    min_authors: three"))
+    text = path.read_text().replace("action: ticket", "action: tikcet", 1)
+    path.write_text(text.replace("require_fdr: true", "require_fdr: ture", 1))
+    lines = path.read_text().splitlines()
+    error = str(refused(folder, "policy", "check", str(path)))
+
+    def at(written: str) -> str:
+        return f"{path}:{1 + lines.index(written)}: "
+
+    assert (
+        at("    action: tikcet")
+        + (
+            "rules.0.action: write one of ticket, review, digest, suppress (found 'tikcet')\n"
+            "  did you mean 'ticket'?"
+        )
+        in error
+    )
+    assert (
+        at("    require_fdr: ture")
+        + ("rules.0.require_fdr: write true or false (found 'ture')\n  did you mean 'true'?")
+        in error
+    )
+    assert at("    min_authors: three") + "rules.0.min_authors: write a whole number" in error
+    assert "changed.yaml: 3 errors" in error
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("rules: []", ":1: rules: is empty; write at least 1 (found '[]')"),
+        ("fdr: 0.1", ": rules: is missing; add it"),
+        ("rules: [digest]", ":1: rules.0: write settings by name, as 'name: value'"),
+        ("rules: digest", ":1: rules: write a list"),
+        ("sla_hours: {P9: 3}\nrules: [{name: a, action: digest}]",
+         ":1: sla_hours.P9: write one of P1, P2, P3, P4 (found 'P9')"),
+        ("rules: [{name: a, action: digest, kinds: [themes]}]", "did you mean 'theme'?"),
+        ("rules: [{name: 3, action: digest}]", ":1: rules.0.name: write text"),
+        ("rules: [{name: a, action: digest, min_count: 0}]", "write 1 or more (found '0')"),
+    ],
+)  # fmt: skip
+def test_an_error_is_told_in_words_for_people(folder: Path, text: str, told: str) -> None:
+    path = folder / "changed.yaml"
+    path.write_text(text)
+    assert told in str(refused(folder, "policy", "check", str(path)))
+
+
 @pytest.mark.parametrize(
     ("bound", "place", "reason"),
     [
         ("segments: [regoin=DE]", "rules.0.segments.0", "the column one of region, sku"),
-        ("min_revenue: -5", "rules.0.min_revenue", "greater than 0"),
+        ("min_revenue: -5", "rules.0.min_revenue", "write a number above 0"),
         ("min_tier_authors: 2", "rules.0", "name them in 'tiers'"),
     ],
 )
@@ -117,10 +168,39 @@ def test_a_stricter_policy_shows_which_tickets_it_would_not_have_opened(folder: 
     (change,) = answer["changes"]
     assert change["effect"] == "ticket lost"
     assert change["signal"]["signal_id"] == "r1"
+    assert change["signal"]["what"] == "release 2.8.5"
+    assert change["severity"]["old"] == change["severity"]["new"] == change["signal"]["severity"]
     assert change["old"]["rule"] == "release gone wrong"
     shown = command(folder, "policy", "backtest", str(path), "--live")
     assert shown.exit_code == 0
     assert "1 ticket lost" in shown.output
+    (line,) = [line for line in shown.output.splitlines() if line.startswith("r1 ")]
+    assert "release 2.8.5" in line
+
+
+def test_a_changed_weight_shows_the_severity_before_and_after(folder: Path) -> None:
+    text = (folder / "policy.yaml").read_text()
+    path = folder / "changed.yaml"
+    path.write_text(re.sub(r"p([123]): \d+", lambda m: f"p{m[1]}: {99 - int(m[1])}", text))
+    changes = told(folder, "policy", "backtest", str(path), "--live")["changes"]
+    of = {c["signal"]["signal_id"]: c["severity"] for c in changes}
+    assert of["r1"]["new"] == "P4" != of["r1"]["old"]
+    shown = command(folder, "policy", "backtest", str(path), "--live").output
+    assert f"{of['r1']['old']} -> P4" in shown
+
+
+def test_a_theme_is_called_what_signals_calls_it(folder: Path) -> None:
+    workspace = example_workspace(folder, now=AT)
+    row = signal_row("t1", kind="theme", series_id="th-a", theme_id="th-a")
+    with workspace.step("test") as step:
+        step.append(SIGNAL, SIGNAL.from_rows([row]))
+    with workspace.step(decide.NAME) as step:
+        decide.run(step)
+    workspace.close()
+    path = write_policy(folder, change=("action: ticket", "action: digest"))
+    changes = told(folder, "policy", "backtest", str(path), "--live")["changes"]
+    of = {c["signal"]["signal_id"]: c["signal"]["what"] for c in changes}
+    assert of["t1"] == "theme: th-a"
 
 
 def test_another_threshold_can_t_be_tried_on_the_live_past(folder: Path) -> None:

@@ -22,6 +22,7 @@ from closeloop.connectors.intake.request import (
 )
 from closeloop.connectors.intake.times import TimeReading, day_comes_first
 from closeloop.errors import UsageError
+from closeloop.progress import shown
 from closeloop.tables import BRONZE_FEEDBACK
 
 MAPPING_STATE = "intake_mapping"
@@ -42,12 +43,11 @@ def take_in(step: IntakeStep, paths: Sequence[str | Path], request: IntakeReques
     opened = [_prepare(step, path, request) for path in find_files(paths)]
     known = KnownRows(step, request.source)
     writer = _Writer(step)
-    step.progress.start("ingest", total=None, unit="rows")
-    for reader, file, reading in opened:
-        report.files.append(file)
-        _take_file(step, reader, file, reading, known=known, writer=writer)
-    writer.flush()
-    step.progress.finish()
+    with shown(step.progress, "ingest", unit="rows"):
+        for reader, file, reading in opened:
+            report.files.append(file)
+            _take_file(step, reader, file, reading, known=known, writer=writer)
+        writer.flush()
     if opened and report.rows:
         mapping = opened[-1][2].mapping
         blob = json.dumps(dict(mapping), sort_keys=True, ensure_ascii=False).encode()
