@@ -12,7 +12,7 @@ import numpy as np
 from closeloop.domain.change import ChangeKind
 from closeloop.domain.signal import SignalKind
 from closeloop.ports import StepContext
-from closeloop.stages.comparison import Comparison, Sample, compare
+from closeloop.stages.comparison import Comparison, Sample, compare, later_worse
 from closeloop.stages.exposed import (
     Adoption,
     Reach,
@@ -135,7 +135,7 @@ def weigh(
     for ways in reached:
         found: list[_Weighed] = []
         for way in ways:
-            if way.later and not _seen_itself(found):
+            if way.later and not (_seen_itself(found) and _may_live_on(signal, way)):
                 continue
             comparison = compare(
                 sample, way, adoption, since=(span.onset, span.earliest), until=span.until
@@ -143,6 +143,8 @@ def weigh(
             shapes = _shapes(sample, way, adoption, hours=span.hours)
             fit = _likelihood(way.change, counts, expected, shapes, first=span.first)
             fit += 0.0 if comparison is None else comparison.log_factor
+            if way.later:
+                fit -= later_worse(sample, ways[0], way, since=span.earliest, until=span.until)
             found.append(_Weighed(fit, way, comparison))
         # Whether the versions after it have its fault as well is even odds.
         logs.append(float(np.logaddexp.reduce([w.fit for w in found]) - np.log(len(found))))
@@ -157,6 +159,11 @@ def weigh(
             row["reasons"].append(NOT_THE_LARGER)
         rows.append(row)
     return rows
+
+
+def _may_live_on(signal: Mapping[str, Any], way: Reach) -> bool:
+    """Return whether later versions may be asked about: low ratings of one are of all its faults."""
+    return signal["kind"] != SignalKind.RELEASE or way.change["version"] == signal["version"]
 
 
 def _seen_itself(alone: Sequence[_Weighed]) -> bool:

@@ -105,6 +105,26 @@ def compare(
     return found
 
 
+def later_worse(sample: Sample, own: Reach, with_later: Reach, *, since: int, until: int) -> float:
+    """Return log of the Bayes factor of later versions being worse than the first, at least 0.
+
+    Its own users must complain as those of the versions after it do; where they do not, the fault
+    is the later one's. 0 where nobody says which.
+    """
+    if own.told is None or with_later.told is None:
+        return 0.0
+    hours = sample.view.hours
+    had = with_later.told[1] & sample.among
+    inside = had & (hours >= max(own.start, since)) & (hours <= until)
+    if not inside.any():
+        return 0.0
+    hit = np.zeros(len(hours), dtype=np.bool_)
+    hit[sample.complaints] = True
+    later = inside & ~own.told[1]
+    strata = _strata(hours[inside], later[inside], hit[inside])
+    return max(float(np.log(odds_ratio(strata).bayes_factor)), 0.0)
+
+
 def _compare(
     sample: Sample, reach: Reach, adoption: Adoption, since: int, until: int
 ) -> Comparison | None:

@@ -120,6 +120,23 @@ def test_the_version_that_brings_the_fault_is_blamed_not_the_one_before():
     assert found["2.0"]["posterior"] < 0.05
 
 
+def test_the_mending_release_that_brings_a_fault_of_its_own_is_blamed_for_it():
+    """Users of 2.0 complain of signing in; 2.1 mends that and fails at paying."""
+    context, history = calm_context(release("2.0", NOW - 60 * HOUR), release("2.1", NOW))
+    for i in range(120):
+        at = NOW - 58 * HOUR + i * HOUR / 2
+        history.add(at, "account access" if i % 3 else "praise", version="2.0")
+        history.add(at, "praise", version="1.0")
+    for i in range(144):
+        at = NOW + i * HOUR / 3
+        history.add(at, "payment failure" if i > 4 and i % 3 else "praise", version="2.1")
+        history.add(at, "praise", version="2.0" if i % 2 else "1.0")
+    context.next_pass(now=NOW + 48 * HOUR)
+    found = weights(context, run(context, history)["payment failure"])
+    assert found["2.1"]["blamed"]
+    assert found["2.0"]["posterior"] < 0.1
+
+
 def test_versions_of_another_platform_or_from_before_are_no_later_ones():
     context, history = calm_context(release("2.0", NOW))
     history.write(context)
