@@ -163,7 +163,8 @@ def weigh(
 
 def _may_live_on(signal: Mapping[str, Any], way: Reach) -> bool:
     """Return whether later versions may be asked about: low ratings of one are of all its faults."""
-    return signal["kind"] != SignalKind.RELEASE or way.change["version"] == signal["version"]
+    own: bool = way.change["version"] == signal["version"]
+    return own or signal["kind"] != SignalKind.RELEASE
 
 
 def _seen_itself(alone: Sequence[_Weighed]) -> bool:
