@@ -9,8 +9,8 @@ from typing import Any
 from closeloop.app import Workspace
 from closeloop.cli.output import records
 from closeloop.ports import only_if_in
-from closeloop.stages.attribute import HOLDS_FOR, SURE
-from closeloop.stats.change_point import BLAME_AT
+from closeloop.stages.attribute import HOLDS_FOR
+from closeloop.stats.change_point import BLAME_AT, SURE
 from closeloop.stats.odds import MIN_A_SIDE
 from closeloop.tables import ATTRIBUTION
 

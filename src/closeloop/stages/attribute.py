@@ -28,7 +28,7 @@ from closeloop.stages.signal_life import (
 from closeloop.stages.suspects import write_suspects
 from closeloop.stages.trouble import complaints_of
 from closeloop.stats.baseline import Ints
-from closeloop.stats.change_point import WINDOW_H
+from closeloop.stats.change_point import SURE, WINDOW_H
 from closeloop.tables import ATTRIBUTION, ENRICHMENT, SIGNAL
 
 NAME = "attribute"
@@ -36,8 +36,6 @@ NAME = "attribute"
 YOUNG = timedelta(days=10)
 """A signal is weighed again while it is this young: reviews of a new version keep coming."""
 AGAIN_AFTER = timedelta(hours=6)
-SURE = 0.95
-"""From this posterior on a change is blamed at once."""
 HOLDS_FOR = timedelta(hours=12)
 """Under it the posterior must hold for so long: a signal is weighed many times, and one lucky look
 among them must not name a culprit."""
@@ -52,8 +50,9 @@ Row = dict[str, Any]
 def run(context: StepContext) -> None:
     """Weigh the candidates of new, grown and still young signals; fill severity and segment.
 
-    A young signal is weighed again every six hours in which feedback came: for want of evidence at
-    first, and because early evidence can mislead. Historic signals are left alone.
+    A young signal for which no change is blamed is weighed again every six hours in which feedback
+    came; once one is, only when it grows: later the next trouble's complaints come in between, as of
+    a release that mended the first and brings faults of its own. Historic signals are left alone.
     """
     new = context.new_rows(SIGNAL, columns=["signal_id", "historic"]).to_pylist()
     fresh = {r["signal_id"] for r in new if not r["historic"]}
@@ -166,7 +165,7 @@ def _product(
         causes.pop(signal_id, None)
         for blamed in (a for a in attributions[signal_id] if a["blamed"]):
             causes[signal_id] = blamed["change_id"]
-        if context.now - row["detected_at"] <= YOUNG:
+        if context.now - row["detected_at"] <= YOUNG and signal_id not in causes:
             young[signal_id] = _Young(context.now, over)
     _write_attributions(context, attributions)
     if any(c["notes"] for c in changes):

@@ -30,6 +30,7 @@ from closeloop.stats.change_point import (
     BLAME_AT,
     PRIOR_NONE,
     SUDDEN_TAUS_H,
+    SURE,
     TAILS_H,
     TAUS_H,
     WINDOW_H,
@@ -57,8 +58,7 @@ HOURLY_PHI = 0.2
 ONE_CAUSE = 0.8
 """How often signals of the same days have one cause."""
 LEADER_ALLOWS = 0.5
-"""A change that is less likely than this behind the larger trouble is not blamed for a part of it:
-the parts are many, and in one of them chance looks like a cause."""
+"""A change that is less likely than this behind the larger trouble is not blamed for a part of it."""
 NOT_THE_LARGER = "the larger trouble of the same days is not its doing"
 MAX_NAMED = 3
 NONE = "none"
@@ -76,6 +76,15 @@ class Leader:
 
     posteriors: Mapping[str | None, float]
     shared: float
+
+    def allows(self, change_id: str | None, share: float) -> bool:
+        """Return whether a change that is so likely for the smaller one may be blamed for it.
+
+        Where it is not blamed for the larger, it has to be sure: the parts are many, and in one of
+        them chance looks like a cause.
+        """
+        held = self.posteriors.get(change_id, 1.0)
+        return held >= BLAME_AT or (held >= LEADER_ALLOWS and share >= SURE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +163,7 @@ def weigh(
     rows = [_row(signal, None, float(shares[0]))]
     for weighed, share in zip(best, shares[1:], strict=True):
         row = _row(signal, weighed, float(share))
-        if leader is not None and leader.posteriors.get(row["change_id"], 1.0) < LEADER_ALLOWS:
+        if leader is not None and not leader.allows(row["change_id"], float(share)):
             row["blamed"] = False
             row["reasons"].append(NOT_THE_LARGER)
         rows.append(row)

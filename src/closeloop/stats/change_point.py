@@ -34,6 +34,8 @@ Reliability Workbook, appendix C: binary push, 2010-2017). At .8 a true cause st
 more often and no fewer innocents were blamed (benchmarks/attribution.py); .5 blamed up to 9% where
 nothing but the time speaks."""
 BLAME_AT = 0.8
+SURE = 0.95
+"""From this posterior on a change is blamed at once."""
 
 
 def none_likelihood(counts: Floats, expected: Floats, phi: float) -> float:
