@@ -111,3 +111,14 @@ def test_what_the_larger_trouble_tells_is_not_counted_again_for_a_part_of_it():
     held = {None: 1.0 - alone, "r-2.0": alone}
     assert share(Leader(held, 1.0)) == pytest.approx(alone)
     assert share(Leader(held, 0.0)) > alone
+
+
+@pytest.mark.parametrize(
+    ("larger", "own", "allowed"),
+    [(0.9, 0.81, True), (0.6, 0.9, False), (0.6, 0.96, True), (0.4, 0.99, False)],
+)
+def test_a_part_is_blamed_on_what_is_blamed_for_the_whole_or_when_sure(
+    larger: float, own: float, allowed: bool
+):
+    leader = Leader({None: 1.0 - larger, "r-2.0": larger}, 0.0)
+    assert leader.allows("r-2.0", own) is allowed
