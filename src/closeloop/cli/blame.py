@@ -10,13 +10,14 @@ from closeloop.app import Workspace
 from closeloop.cli.output import records
 from closeloop.ports import only_if_in
 from closeloop.stages.attribute import HOLDS_FOR
+from closeloop.stages.candidates import NOT_THE_LARGER
+from closeloop.stages.comparison import nearly_all_have_it
 from closeloop.stats.change_point import BLAME_AT, SURE
-from closeloop.stats.odds import MIN_A_SIDE
 from closeloop.tables import ATTRIBUTION
 
 NOT_WEIGHED = "not weighed"
 NO_CHANGE = "no change is known of that time"
-NOT_THE_LARGER = "unlikely behind the larger trouble of the same days"
+UNLIKE_THE_LARGER = "unlikely behind the larger trouble of the same days"
 NOT_BEYOND_CHANCE = "its users complain no more than chance explains"
 HOLDS = f"under {SURE} it must hold for {HOLDS_FOR.total_seconds() / 3600:.0f} hours"
 
@@ -57,10 +58,10 @@ def unmet(candidate: Row) -> str:
     if candidate["posterior"] < BLAME_AT:
         return f"the limit is {BLAME_AT}"
     reasons = candidate["reasons"] or ()
-    if any("larger trouble" in r for r in reasons):
-        return NOT_THE_LARGER
+    if NOT_THE_LARGER in reasons:
+        return UNLIKE_THE_LARGER
     few = any("not enough to compare" in r for r in reasons)
-    if few and candidate["unexposed"] > MIN_A_SIDE:
+    if few and not nearly_all_have_it(candidate["exposed"], candidate["unexposed"]):
         return (
             f"only {candidate['exposed']} reviews with it to compare with {candidate['unexposed']}"
         )

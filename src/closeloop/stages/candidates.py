@@ -12,7 +12,7 @@ import numpy as np
 from closeloop.domain.change import ChangeKind
 from closeloop.domain.signal import SignalKind
 from closeloop.ports import StepContext
-from closeloop.stages.comparison import Comparison, Sample, compare, later_worse
+from closeloop.stages.comparison import DAY_H, Comparison, Sample, compare, later_worse
 from closeloop.stages.exposed import (
     Adoption,
     Reach,
@@ -24,7 +24,7 @@ from closeloop.stages.exposed import (
     stages_of,
 )
 from closeloop.stages.product_view import ProductView, hour_of, time_of
-from closeloop.stages.trouble import DAY_H, complaints_of, hourly_counts, span_of
+from closeloop.stages.trouble import complaints_of, hourly_counts, span_of
 from closeloop.stats.baseline import Floats, Ints
 from closeloop.stats.change_point import (
     BLAME_AT,
@@ -125,7 +125,8 @@ def weigh(
 
     posterior = prior x likelihood of the hourly complaints under the change's time x Bayes factor
     of exposed against unexposed feedback of the same time, where enough of both is there. `leader`
-    is a larger signal of the same days: they often share a cause. `elsewhere` are the posteriors of incidents, by name, behind the trouble of other products.
+    is a larger signal of the same days: they often share a cause. `elsewhere` are the posteriors of
+    incidents, by name, behind the trouble of other products.
     """
     candidates = _candidates(signal, changes)
     complaints = complaints_of(view, signal)

@@ -26,6 +26,11 @@ NEARLY_ALL = 0.75
 """Where so many have a change that the others are too few to compare with, time speaks alone."""
 
 
+def nearly_all_have_it(exposed: int, unexposed: int) -> bool:
+    """Return whether so few are without a change that there is nobody to compare with."""
+    return exposed >= NEARLY_ALL * (exposed + unexposed)
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """Exposed against unexposed feedback of the same time.
@@ -59,8 +64,7 @@ class Comparison:
         """
         if self.ratio.enough:
             return self.ratio.chance <= CHANCE
-        said = self.ratio.exposed + self.ratio.unexposed
-        return self.ratio.exposed >= NEARLY_ALL * said
+        return nearly_all_have_it(self.ratio.exposed, self.ratio.unexposed)
 
     @property
     def log_factor(self) -> float:
@@ -84,6 +88,13 @@ class Sample:
     complaints: Ints
     among: Bools
     usual: float
+
+    @property
+    def hit(self) -> Bools:
+        """Which rows are complaints."""
+        hit = np.zeros(len(self.view.hours), dtype=np.bool_)
+        hit[self.complaints] = True
+        return hit
 
 
 def compare(
@@ -118,10 +129,8 @@ def later_worse(sample: Sample, own: Reach, with_later: Reach, *, since: int, un
     inside = had & (hours >= max(own.start, since)) & (hours <= until)
     if not inside.any():
         return 0.0
-    hit = np.zeros(len(hours), dtype=np.bool_)
-    hit[sample.complaints] = True
     later = inside & ~own.told[1]
-    strata = _strata(hours[inside], later[inside], hit[inside])
+    strata = _strata(hours[inside], later[inside], sample.hit[inside])
     return max(float(np.log(odds_ratio(strata).bayes_factor)), 0.0)
 
 
@@ -131,9 +140,7 @@ def _compare(
     if reach.told is None:
         return None
     named, exposed = reach.told
-    all_hours = sample.view.hours
-    hit = np.zeros(len(all_hours), dtype=np.bool_)
-    hit[sample.complaints] = True
+    all_hours, hit = sample.view.hours, sample.hit
     here = (all_hours >= since) & (all_hours <= until) & sample.among
     inside = named & here
     if not inside.any():

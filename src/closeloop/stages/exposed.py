@@ -90,10 +90,11 @@ def reaches(view: ProductView, change: Mapping[str, Any], changes: Sequence[Row]
     ]
     start = change["started_at"]
     before = {c["version"] for c in releases if c["started_at"] <= start}
-    later = {c["version"] for c in releases if c["started_at"] > start} - before
-    if not later - {change["version"]}:
+    known = before | {change["version"]}
+    later = {c["version"] for c in releases if c["started_at"] > start} - known
+    if not later:
         return [alone]
-    after = tuple(sorted(later - {change["version"]}))
+    after = tuple(sorted(later))
     return [alone, Reach(change, after, _who_had(view, change, after))]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from closeloop.domain.signal import SignalKind
-from closeloop.stages.comparison import STRATUM_H
+from closeloop.stages.comparison import DAY_H, STRATUM_H
 from closeloop.stages.product_view import ProductView, hour_of
 from closeloop.stats.baseline import HOURS_A_WEEK, Floats, Ints, hour_of_week, week_profiles
 from closeloop.stats.change_point import WINDOW_H
@@ -32,7 +32,6 @@ CALM_BEFORE_H = 120
 """And at least so much before it, however long it lasts: when it began tells most."""
 FORERUN_H = 48
 """Before a signal's window its trouble may have begun."""
-DAY_H = 24
 
 
 @dataclass(frozen=True, slots=True)
