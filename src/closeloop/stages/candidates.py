@@ -24,7 +24,7 @@ from closeloop.stages.exposed import (
     stages_of,
 )
 from closeloop.stages.product_view import ProductView, hour_of, time_of
-from closeloop.stages.trouble import complaints_of, hourly_counts, span_of
+from closeloop.stages.trouble import Span, complaints_of, span_of
 from closeloop.stats.baseline import Floats, Ints
 from closeloop.stats.change_point import (
     BLAME_AT,
@@ -134,13 +134,12 @@ def weigh(
     if signal["kind"] == SignalKind.RELEASE:
         among = among & np.isfinite(view.rating)
     span = span_of(view, signal, complaints, now=hour_of(context.now))
-    counts, expected = hourly_counts(view, complaints, span)
-    sample = Sample(view, complaints, among, float(expected.mean()))
+    sample = Sample(view, complaints, among, float(span.expected.mean()))
     known = [c for c in changes if hour_of(c["started_at"]) < span.last]
     reached = [reaches(view, c, known) for c in candidates]
     versions = {v for ways in reached for way in ways for v in way.versions}
     adoption = adoption_of(context, view.product, since=span.first - DAY_H, versions=versions)
-    logs = [none_likelihood(counts, expected, HOURLY_PHI)]
+    logs = [none_likelihood(span.counts, span.expected, HOURLY_PHI)]
     best: list[_Weighed] = []
     for ways in reached:
         found: list[_Weighed] = []
@@ -151,7 +150,7 @@ def weigh(
                 sample, way, adoption, since=(span.onset, span.earliest), until=span.until
             )
             shapes = _shapes(sample, way, adoption, hours=span.hours)
-            fit = _likelihood(way.change, counts, expected, shapes, first=span.first)
+            fit = _likelihood(way.change, span, shapes)
             fit += 0.0 if comparison is None else comparison.log_factor
             if way.later:
                 fit -= later_worse(sample, ways[0], way, since=span.earliest, until=span.until)
@@ -257,13 +256,11 @@ def none_odds(change: Mapping[str, Any], elsewhere: Mapping[str, float] = NOWHER
     return risk / (1.0 - risk)
 
 
-def _likelihood(
-    change: Mapping[str, Any], counts: Floats, expected: Floats, shapes: Floats, *, first: int
-) -> float:
+def _likelihood(change: Mapping[str, Any], span: Span, shapes: Floats) -> float:
     """Return how well the hours fit a rise of one of the shapes, until the change has ended."""
     ended = change["ended_at"]
-    end_h = None if ended is None else (ended - time_of(first)) / timedelta(hours=1)
-    return candidate_likelihood(counts, expected, shapes, HOURLY_PHI, end_h=end_h)
+    end_h = None if ended is None else (ended - time_of(span.first)) / timedelta(hours=1)
+    return candidate_likelihood(span.counts, span.expected, shapes, HOURLY_PHI, end_h=end_h)
 
 
 def _shapes(sample: Sample, reach: Reach, adoption: Adoption, *, hours: Ints) -> Floats:

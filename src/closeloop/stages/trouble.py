@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -38,7 +38,9 @@ FORERUN_H = 48
 class Span:
     """Hours since 1970 of a signal's trouble: `onset` to `until`, and what is looked at around it.
 
-    `earliest` is the hour at which it may have begun at the earliest; `first` to `last` (exclusive) are the hours whose complaints are held against the changes' times.
+    `earliest` is the hour at which it may have begun at the earliest; `first` to `last` (exclusive)
+    are the hours whose complaints, `counts` where `expected` are usual, are held against the changes'
+    times.
     """
 
     first: int
@@ -46,6 +48,8 @@ class Span:
     onset: int
     until: int
     last: int
+    counts: Floats
+    expected: Floats
 
     @property
     def hours(self) -> Ints:
@@ -61,12 +65,14 @@ def span_of(view: ProductView, signal: Mapping[str, Any], complaints: Ints, *, n
     if signal["kind"] == SignalKind.RELEASE:
         # Low ratings of a version have no onset of their own, and begin with it.
         last = min(until, hour_of(signal["window_end"] + AFTERMATH))
-        return Span(last - WINDOW_H, earliest, earliest, until, last)
-    last = min(until + CALM_H, now)
-    first = min(last - WINDOW_H, earliest - CALM_BEFORE_H)
-    widest = Span(first, earliest, earliest, until, last)
-    counts, expected = hourly_counts(view, complaints, widest)
-    return replace(widest, onset=first + _onset(counts, expected, start - first))
+        first, onset = last - WINDOW_H, earliest
+        counts, expected = _hourly(view, complaints, first, last)
+    else:
+        last = min(until + CALM_H, now)
+        first = min(last - WINDOW_H, earliest - CALM_BEFORE_H)
+        counts, expected = _hourly(view, complaints, first, last)
+        onset = first + _onset(counts, expected, start - first)
+    return Span(first, earliest, onset, until, last, counts, expected)
 
 
 def complaints_of(view: ProductView, signal: Mapping[str, Any]) -> Ints:
@@ -77,19 +83,18 @@ def complaints_of(view: ProductView, signal: Mapping[str, Any]) -> Ints:
     return np.asarray(rows[view.testable[rows]])
 
 
-def hourly_counts(view: ProductView, complaints: Ints, span: Span) -> tuple[Floats, Floats]:
-    """Return (complaints, expected complaints) of each hour that is looked at."""
-    first = span.first
+def _hourly(view: ProductView, complaints: Ints, first: int, last: int) -> tuple[Floats, Floats]:
+    """Return (complaints, expected complaints) of each hour from `first` to `last`."""
     hours = view.hours[complaints]
-    inside = hours[(hours >= first) & (hours < span.last)]
-    counts = np.bincount(inside - first, minlength=span.last - first).astype(np.float64)
+    inside = hours[(hours >= first) & (hours < last)]
+    counts = np.bincount(inside - first, minlength=last - first).astype(np.float64)
     begin = max(int(view.hours[0]), first - BASE_DAYS * 24)
     before = int(((hours >= begin) & (hours < first)).sum())
     rate = max((before + 0.5) / max(first - begin, 24), NOISE_FLOOR)
     usual = view.hours[view.complaint & (view.hours < first)]
     weekly = np.bincount(hour_of_week(usual), minlength=HOURS_A_WEEK).astype(np.float64)
     profile = week_profiles(weekly[None, :])[0] * 24.0
-    return counts, np.asarray(rate * profile[hour_of_week(span.hours)])
+    return counts, np.asarray(rate * profile[hour_of_week(np.arange(first, last))])
 
 
 def _onset(counts: Floats, expected: Floats, start: int) -> int:
