@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import numpy as np
 import pyarrow.compute as pc
 
 from closeloop.domain.change import ChangeKind
 from closeloop.ports import StepContext, only_if_in
-from closeloop.stages.candidates import NOT_THE_LARGER, Leader, changes_of, weigh
-from closeloop.stages.product_view import ProductView, product_view
+from closeloop.stages.candidates import NOT_THE_LARGER, changes_of, weigh
+from closeloop.stages.leader import leader_of, strength_of
+from closeloop.stages.product_view import product_view
 from closeloop.stages.severity_facts import judged
 from closeloop.stages.signal_complaints import HISTORY, SignalComplaints
 from closeloop.stages.signal_life import (
@@ -26,8 +26,6 @@ from closeloop.stages.signal_life import (
     parent_of,
 )
 from closeloop.stages.suspects import write_suspects
-from closeloop.stages.trouble import complaints_of
-from closeloop.stats.baseline import Ints
 from closeloop.stats.change_point import SURE, WINDOW_H
 from closeloop.tables import ATTRIBUTION, ENRICHMENT, SIGNAL
 
@@ -153,10 +151,10 @@ def _product(
     causes = {i: a["change_id"] for i, found in held.items() for a in found if a["blamed"]}
     posteriors = {i: {a["change_id"]: a["posterior"] for a in found} for i, found in held.items()}
     attributions: dict[str, list[Row]] = {}
-    # The larger first: its verdict counts for its parts.
-    for row in sorted(signals, key=lambda r: (-r["count"], r["signal_id"])):
+    # What stands out most first: its verdict counts for its parts.
+    for row in sorted(signals, key=lambda r: (-strength_of(r), r["signal_id"])):
         signal_id = row["signal_id"]
-        leader = _leader(view, row, complaints.rows(row), family, posteriors)
+        leader = leader_of(view, row, complaints.rows(row), family, posteriors)
         found = weigh(context, view, row, changes, leader=leader, elsewhere=incidents)
         posteriors[signal_id] = {a["change_id"]: a["posterior"] for a in found}
         before = young.pop(signal_id, None)
@@ -249,27 +247,3 @@ def _attributions_of(context: StepContext, signal_ids: Sequence[str]) -> dict[st
     for row in rows.to_pylist():
         found.setdefault(row["signal_id"], []).append(row)
     return found
-
-
-def _leader(
-    view: ProductView,
-    row: Row,
-    own: Ints,
-    family: Sequence[Row],
-    posteriors: Mapping[str, Mapping[str | None, float]],
-) -> Leader | None:
-    """Return what is known of the largest signal of the same days, None where none is larger."""
-    beside = [
-        other
-        for other in family
-        if other["count"] > row["count"]
-        and other["window_start"] < row["window_end"]
-        and row["window_start"] < other["window_end"]
-    ]
-    if not beside:
-        return None
-    largest = max(beside, key=lambda r: r["count"])
-    if largest["signal_id"] not in posteriors:
-        return None
-    shared = np.isin(own, complaints_of(view, largest))
-    return Leader(posteriors[largest["signal_id"]], float(shared.mean()) if len(own) else 0.0)

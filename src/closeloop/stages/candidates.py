@@ -23,6 +23,7 @@ from closeloop.stages.exposed import (
     share_named,
     stages_of,
 )
+from closeloop.stages.leader import Leader
 from closeloop.stages.product_view import ProductView, hour_of, time_of
 from closeloop.stages.trouble import Span, complaints_of, span_of
 from closeloop.stats.baseline import Floats, Ints
@@ -30,7 +31,6 @@ from closeloop.stats.change_point import (
     BLAME_AT,
     PRIOR_NONE,
     SUDDEN_TAUS_H,
-    SURE,
     TAILS_H,
     TAUS_H,
     WINDOW_H,
@@ -57,34 +57,12 @@ left is a cause outside that met all versions alike."""
 HOURLY_PHI = 0.2
 ONE_CAUSE = 0.8
 """How often signals of the same days have one cause."""
-LEADER_ALLOWS = 0.5
-"""A change that is less likely than this behind the larger trouble is not blamed for a part of it."""
 NOT_THE_LARGER = "the larger trouble of the same days is not its doing"
 MAX_NAMED = 3
 NONE = "none"
 NOWHERE: Mapping[str, float] = {}
 
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Leader:
-    """A larger signal of the same days: `posteriors` by change (None: none of these).
-
-    `shared` is the part of the smaller one's complaints that are the larger one's as well.
-    """
-
-    posteriors: Mapping[str | None, float]
-    shared: float
-
-    def allows(self, change_id: str | None, share: float) -> bool:
-        """Return whether a change that is so likely for the smaller one may be blamed for it.
-
-        Where it is not blamed for the larger, it has to be sure: the parts are many, and in one of
-        them chance looks like a cause.
-        """
-        held = self.posteriors.get(change_id, 1.0)
-        return held >= BLAME_AT or (held >= LEADER_ALLOWS and share >= SURE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ FAMILY_COLUMNS = (
     "kind",
     "series_id",
     "count",
+    "baseline",
     "parent_id",
     "detected_at",
     "window_start",

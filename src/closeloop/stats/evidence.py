@@ -8,6 +8,8 @@ e-value at every stopping time within a month of hours, so that looking often is
 
 from __future__ import annotations
 
+from math import log
+
 import numpy as np
 import numpy.typing as npt
 from scipy.special import xlogy
@@ -24,6 +26,7 @@ GATE_STRENGTH = 100.0
 GATE_SPREAD = 0.1
 """Variance, in parts of its square, that a series' share of a surge has by itself."""
 GATE_P = 0.01
+LEAST_USUAL = 0.5
 FIRST_TERMS, MOST_TERMS = 256, 32_768
 """Terms of a sum that are worked out at once: first, and at most (what a core's cache holds)."""
 NO_MORE = 1e-16
@@ -67,6 +70,17 @@ def log_ratios(
     most = np.maximum(logs.max(axis=0), -1e300)
     with np.errstate(divide="ignore"):
         return np.asarray(most + np.log(np.exp(logs - most).sum(axis=0)) - np.log(len(ratios)))
+
+
+def strength(count: float, expected: float) -> float:
+    """Return how much `count` texts speak for a rise where `expected` are usual, 0 for none.
+
+    The log of the likelihood ratio of the best rate against the usual one (Poisson):
+    Y (ln rho - 1 + 1/rho) with rho = Y / mu, the limit formula's left side. At least half a text counts
+    as usual: what was never seen before is no infinite rise.
+    """
+    usual = max(expected, LEAST_USUAL)
+    return count * log(count / usual) - (count - usual) if count > usual else 0.0
 
 
 def surge_factor(others: Floats, others_expected: Floats) -> Floats:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from closeloop.domain.signal import SignalKind
-from closeloop.stages.candidates import Leader, changes_of, weigh
+from closeloop.stages.candidates import changes_of, weigh
+from closeloop.stages.leader import Leader
 from closeloop.stages.product_view import ProductView, hour_of, product_view
 from closeloop.stages.trouble import Span, complaints_of, span_of
 from closeloop.testing.context import InMemoryContext

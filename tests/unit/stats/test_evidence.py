@@ -13,6 +13,7 @@ from closeloop.stats.evidence import (
     WINDOWS_H,
     beta_binomial_tail,
     e_bh,
+    strength,
     surge_factor,
     surge_gate,
     window_terms,
@@ -111,3 +112,18 @@ def test_e_bh_rejects_the_largest(values, family):
     passed = e_bh(np.asarray(values, dtype=float), family=family, q=0.1)
     kept = [v for v, p in zip(values, passed, strict=True) if not p]
     assert all(v >= max(kept, default=0.0) for v, p in zip(values, passed, strict=True) if p)
+
+
+def test_strength_is_the_left_side_of_the_limit_formula() -> None:
+    """Y (ln rho - 1 + 1/rho): 20 where 5 are usual."""
+    assert strength(20, 5.0) == pytest.approx(20 * (np.log(4.0) - 1 + 0.25))
+    assert strength(5, 5.0) == strength(3, 5.0) == 0.0
+    assert strength(5, 0.0) == strength(5, 0.5)
+
+
+@given(count=st.integers(1, 500), expected=st.floats(0.5, 100.0))
+def test_strength_grows_with_what_came_and_falls_with_what_is_usual(
+    count: int, expected: float
+) -> None:
+    assert strength(count + 1, expected) >= strength(count, expected) >= 0.0
+    assert strength(count, expected) >= strength(count, expected + 1.0)
