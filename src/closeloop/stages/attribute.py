@@ -141,15 +141,16 @@ def _product(
     )
     complaints = SignalComplaints(view)
     changes = changes_of(context, product)
-    since = oldest - TOGETHER
-    family = family_of(context, product, since=since)
-    clarity = _clarity(context, product)
-    incidents = incidents_elsewhere(
-        context, since=since, clearer=lambda other: _clarity(context, other) < clarity
-    )
+    family = family_of(context, product, since=oldest - TOGETHER)
     held = _attributions_of(context, [r["signal_id"] for r in family])
     causes = {i: a["change_id"] for i, found in held.items() for a in found if a["blamed"]}
     posteriors = {i: {a["change_id"]: a["posterior"] for a in found} for i, found in held.items()}
+    clarity = _clarity(context, product)
+    incidents = incidents_elsewhere(
+        context,
+        since=oldest - TOGETHER,
+        clearer=lambda other: _clarity(context, other) < clarity,
+    )
     attributions: dict[str, list[Row]] = {}
     # What stands out most first: its verdict counts for its parts.
     for row in sorted(signals, key=lambda r: (-strength_of(r), r["signal_id"])):
@@ -159,40 +160,46 @@ def _product(
         posteriors[signal_id] = {a["change_id"]: a["posterior"] for a in found}
         before = young.pop(signal_id, None)
         over = dict(before.over) if before else {}
-        attributions[signal_id] = _settled(context.now, found, causes.get(signal_id), over)
-        causes.pop(signal_id, None)
-        for blamed in (a for a in attributions[signal_id] if a["blamed"]):
-            causes[signal_id] = blamed["change_id"]
-        if context.now - row["detected_at"] <= YOUNG and signal_id not in causes:
+        attributions[signal_id] = _settled(context.now, found, causes.pop(signal_id, None), over)
+        culprit = _culprit(attributions[signal_id])
+        if culprit is not None:
+            causes[signal_id] = culprit["change_id"]
+        elif context.now - row["detected_at"] <= YOUNG:
             young[signal_id] = _Young(context.now, over)
     _write_attributions(context, attributions)
     if any(c["notes"] for c in changes):
         for row in signals:
-            write_suspects(
-                context,
-                view,
-                row,
-                attributions[row["signal_id"]],
-                changes,
-                inside=complaints.rows(row),
-            )
+            found = attributions[row["signal_id"]]
+            write_suspects(context, view, row, found, changes, inside=complaints.rows(row))
+    _write_judged(context, complaints, signals, family, attributions, causes)
+
+
+def _write_judged(
+    context: StepContext,
+    complaints: SignalComplaints,
+    signals: Sequence[Row],
+    family: Sequence[Row],
+    attributions: Mapping[str, Sequence[Row]],
+    causes: Mapping[str, str],
+) -> None:
+    """Write severity, segment and parent of the signals that have changed in them."""
     changed = []
     for row in signals:
-        culprit = next((a for a in attributions[row["signal_id"]] if a["blamed"]), None)
+        culprit = _culprit(attributions[row["signal_id"]])
         cause = f"{culprit['kind']} {culprit['name']}" if culprit else None
-        fresh = judged(context, view, row, inside=complaints.rows(row), cause=cause)
+        fresh = judged(context, complaints.view, row, inside=complaints.rows(row), cause=cause)
         fresh["parent_id"] = row["parent_id"] or parent_of(
-            row,
-            family,
-            causes,
-            snooze=context.config.policy.snooze,
-            shared=complaints.shared,
+            row, family, causes, snooze=context.config.policy.snooze, shared=complaints.shared
         )
         if fresh["parent_id"] is None and culprit is not None:
             fresh["parent_id"] = elsewhere(context, row, culprit["change_id"])
         if any(fresh[k] != row[k] for k in fresh):
             changed.append({**row, **fresh})
     context.merge(SIGNAL, SIGNAL.from_rows(changed))
+
+
+def _culprit(found: Sequence[Row]) -> Row | None:
+    return next((a for a in found if a["blamed"]), None)
 
 
 def _settled(

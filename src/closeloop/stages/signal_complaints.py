@@ -36,7 +36,7 @@ class SignalComplaints:
     """
 
     def __init__(self, view: ProductView) -> None:
-        self._view = view
+        self.view = view
         self._found: dict[str, Ints] = {}
 
     def rows(self, signal: Mapping[str, Any]) -> Ints:
@@ -48,14 +48,14 @@ class SignalComplaints:
         known = self._found.get(signal["signal_id"])
         if known is None:
             ids = pa.array(signal["feedback_ids"] or [], pa.string())
-            kept = pc.is_in(self._view.rows.column("feedback_id"), value_set=ids)
-            known = np.union1d(_in_window(self._view, signal), np.flatnonzero(np.asarray(kept)))
+            kept = pc.is_in(self.view.rows.column("feedback_id"), value_set=ids)
+            known = np.union1d(_in_window(self.view, signal), np.flatnonzero(np.asarray(kept)))
             self._found[signal["signal_id"]] = known
         return known
 
     def first_at(self, signal: Mapping[str, Any]) -> datetime | None:
         """Return when a signal's first complaint was made; None where it has none any more."""
-        times = self._view.rows.column("event_time").take(pa.array(self.rows(signal)))
+        times = self.view.rows.column("event_time").take(pa.array(self.rows(signal)))
         first: datetime | None = pc.min(times).as_py()
         return first
 
