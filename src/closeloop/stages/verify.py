@@ -25,7 +25,14 @@ from closeloop.stages.trouble import complaints_of
 from closeloop.stats.artefacts import HISTORY_DAYS as STRATA_DAYS
 from closeloop.stats.baseline import Ints
 from closeloop.stats.life import OVER_AFTER_H, raised_span
-from closeloop.stats.outcome import adopted_at, rate_ratio
+from closeloop.stats.outcome import (
+    HELD_BELOW,
+    STILL_RAISED,
+    adopted_at,
+    holds_fix,
+    rate_ratio,
+    surely_over,
+)
 from closeloop.tables import OUTCOME, SIGNAL
 
 NAME = "verify"
@@ -43,6 +50,8 @@ MIN_AFTER = timedelta(days=1)
 ADOPTION_LIMIT = timedelta(days=14)
 """Where a fixed version never reaches half of the reviews (13% of versions), the clock starts here."""
 MOVES_WITHIN = timedelta(days=7)
+SETTLED_DAYS = 3.0
+"""Who has just updated still writes of what was before."""
 USUAL_H = 28 * 24
 ABOUT_ONE = 1 / 3
 """A version's low ratings are about one category from this part of those on top of the usual on."""
@@ -154,7 +163,9 @@ def _measure(
             clock=clock,
         )
     elif verdict is Verdict.NOT_ENOUGH_EVIDENCE:
-        reason = _too_little(outcome, over_for)
+        verdict, reason = _undecided(
+            view, ticket, replace(outcome, rate_ratio=ratio.ratio), rows, usual, over_for
+        )
     return replace(
         outcome,
         rate_ratio=ratio.ratio,
@@ -163,6 +174,51 @@ def _measure(
         verdict=verdict,
         reasons=(why, reason) if reason else (why,),
     )
+
+
+def _undecided(
+    view: ProductView, ticket: Ticket, outcome: Outcome, rows: Ints, usual: float, over_for: int
+) -> tuple[Verdict, str]:
+    """Return what the fixed version's own users say where the numbers of all do not tell, and why.
+
+    It failed where complaints fell by less than half and they surely make twice the usual ones.
+    """
+    fell = (outcome.rate_ratio or 0.0) <= HELD_BELOW
+    if over_for < OVER_AFTER_H and outcome.days_after >= SETTLED_DAYS and not fell:
+        own = _of_the_fixed(view, ticket, outcome, rows, usual)
+        if own is not None:
+            came, expected = own
+            if surely_over(came, STILL_RAISED * expected, days=outcome.days_after):
+                return Verdict.FAILED, (
+                    f"{came} complaints came from users of {ticket.fixed_version} or later, "
+                    f"{expected:.1f} were usual"
+                )
+    return Verdict.NOT_ENOUGH_EVIDENCE, _too_little(outcome, over_for)
+
+
+def _of_the_fixed(
+    view: ProductView, ticket: Ticket, outcome: Outcome, rows: Ints, usual: float
+) -> tuple[int, float] | None:
+    """Return how many complaints come from users who have the fix, and how many of theirs were usual.
+
+    Those who have not updated are no measure of a fix. Theirs is their part of the other feedback.
+    None where the fix is in no version, or no feedback names one.
+    """
+    if not ticket.fixed_version:
+        return None
+    version = view.coded("version")
+    fixed = tuple(name for name in version.names if holds_fix(name, ticket.fixed_version))
+    since, until = hour_of(outcome.clock_started_at), hour_of(outcome.measured_at)
+    inside = (view.hours >= since) & (view.hours < until)
+    complaint = np.zeros(len(view.hours), dtype=np.bool_)
+    complaint[rows] = True
+    told, has_fix = inside & (version.codes >= 0), inside & version.among(fixed)
+    others = int((told & ~complaint).sum())
+    if not others:
+        return None
+    share = int((has_fix & ~complaint).sum()) / others
+    named = int((told & complaint).sum()) / max(int((inside & complaint).sum()), 1)
+    return int((has_fix & complaint).sum()), usual * outcome.days_after * named * share
 
 
 def _too_little(outcome: Outcome, over_for: int) -> str:

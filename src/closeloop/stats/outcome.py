@@ -61,10 +61,8 @@ def rate_ratio(
     def below(ratio: float) -> float:
         return float(betainc(a, b, ratio / (ratio + scale)))
 
-    def surely_over(times: float) -> bool:
-        # The complaints afterwards are Gamma(u1 + 1/2).
-        calm = gammainc(a, times * (usual or 0.0) * days_after / worth_after)
-        return 1.0 - float(calm) >= SURE
+    def over(times: float) -> bool:
+        return surely_over(after, times * (usual or 0.0) * days_after, days=days_after)
 
     troubled = usual is None or before > usual * days_before
     if after == 0:
@@ -72,11 +70,9 @@ def rate_ratio(
         failed = False
     else:
         held = below(HELD_BELOW) >= SURE
-        failed = 1.0 - below(FAILED_ABOVE) >= SURE and surely_over(ABOVE_USUAL)
+        failed = 1.0 - below(FAILED_ABOVE) >= SURE and over(ABOVE_USUAL)
         # Without a usual there is nothing that twice as many could be told from.
-        failed |= (
-            usual is not None and 1.0 - below(HELD_BELOW) >= SURE and surely_over(STILL_RAISED)
-        )
+        failed |= usual is not None and 1.0 - below(HELD_BELOW) >= SURE and over(STILL_RAISED)
     verdict = Verdict.NOT_ENOUGH_EVIDENCE
     if troubled and lasted and held:
         verdict = Verdict.HELD
@@ -88,6 +84,15 @@ def rate_ratio(
         high=quantile(0.975),
         verdict=verdict,
     )
+
+
+def surely_over(count: int, expected: float, *, days: float) -> bool:
+    """Return whether more than `expected` complaints come in `days` with probability .95, where `count` came.
+
+    They are Gamma(u + 1/2), u = y / (1 + .1 y/d).
+    """
+    worth = 1.0 + OVERDISPERSION_A_DAY * count / days
+    return 1.0 - float(gammainc(count / worth + 0.5, expected / worth)) >= SURE
 
 
 # Tickets that were resolved before their version was brought into one form have it as it was typed.
@@ -102,7 +107,7 @@ def adopted_at(versions: Sequence[str], fixed: str) -> int | None:
     version holds the fix too, and 2.8 is 2.8.0. None where it has not come to that: the median
     version takes 48 h, a quarter 96 h and more, 13% never do.
     """
-    has_fix = [_holds(version, fixed) for version in versions]
+    has_fix = [holds_fix(version, fixed) for version in versions]
     for place in range(FEWEST_REVIEWS - 1, len(has_fix)):
         last = has_fix[max(0, place + 1 - LAST_REVIEWS) : place + 1]
         if sum(last) >= ADOPTED_SHARE * len(last):
@@ -110,7 +115,8 @@ def adopted_at(versions: Sequence[str], fixed: str) -> int | None:
     return None
 
 
-def _holds(version: str, fixed: str) -> bool:
+def holds_fix(version: str, fixed: str) -> bool:
+    """Return whether a version is the fixed one or a later one."""
     if version == fixed:
         return True
     one, other = _numbers(version), _numbers(fixed)

@@ -18,6 +18,7 @@ from closeloop.testing.example_rows import release_row, signal_row
 from tests.unit.stages.history import NOW, PRODUCT, RATES, History
 
 DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
 FIXED = NOW
 BEGAN = NOW - 4 * DAY
 
@@ -258,6 +259,25 @@ def test_the_clock_waits_for_the_fixed_version():
     assert outcome is not None
     assert outcome.clock_started_at >= FIXED + 2 * DAY
     assert outcome.verdict is Verdict.HELD
+
+
+@pytest.mark.parametrize(("version", "failed"), [("2.0", True), ("1.0", False)])
+def test_where_complaints_fall_a_little_the_fixed_version_s_own_users_tell(
+    version: str, failed: bool
+) -> None:
+    """Ten complaints a day after fifteen: from those who have the fix it failed, from others not yet."""
+    context, history = troubled(fixed_version="2.0")
+    for i in range(80):
+        named = "2.0" if i % 4 else "1.0"
+        history.add(FIXED + HOUR + i * 3 * HOUR, "praise", version=named)
+    for i in range(100):
+        history.add(FIXED + DAY + i * 2.4 * HOUR, version=version)
+    outcome = after(context, history, 10)
+    assert outcome is not None
+    assert outcome.rate_ratio is not None
+    assert 0.5 < outcome.rate_ratio < 0.9
+    assert (outcome.verdict is Verdict.FAILED) is failed
+    assert any("complaints came from users of 2.0" in r for r in outcome.reasons) is failed
 
 
 def test_a_version_that_nobody_has_is_waited_for():
