@@ -26,6 +26,8 @@ WIDTH = 920.0
 LEFT, RIGHT = 44.0, 12.0
 PLOT_HEIGHT = 130.0
 LANE = 15.0
+LETTER = 6.2
+"""Width of a letter of size 11, with room to spare."""
 MAX_BARS = 180
 STEPS_H = (1, 2, 3, 6, 12, 24, 48, 168)
 MAX_TICKS = 10
@@ -123,7 +125,7 @@ def _lanes(drawn: Timeline, x: Place) -> tuple[list[str], float]:
     shown = [m for m in sorted(drawn.marks, key=lambda m: m.at) if drawn.start <= m.at <= drawn.end]
     places = []
     for mark in shown:
-        wide = 6.2 * min(len(mark.said), 60) + 10
+        wide = LETTER * min(len(mark.said), 60) + 10
         at = min(x(mark.at), WIDTH - RIGHT - wide)
         lane = next((n for n, end in enumerate(ends) if end < at), len(ends))
         if lane == len(ends):
@@ -139,7 +141,7 @@ def _lanes(drawn: Timeline, x: Place) -> tuple[list[str], float]:
         y = 6.0 + LANE * (lane + 1) - 4
         weight = 600 if mark.strong else 400
         if mark.said:
-            wide = 6.2 * min(len(mark.said), 60) + 6
+            wide = LETTER * min(len(mark.said), 60) + 6
             body.append(box(at, y - 11, wide, LANE - 1, GROUND))
         body.append(
             label(at + 3, y, mark.said, size=11, colour=mark.colour, most=60, weight=weight)
@@ -206,9 +208,10 @@ def _axes(drawn: Timeline, x: Place, *, bottom: float, most: float, height: floa
     day = (local + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
     while day <= drawn.end:
         body.append(stroke(x(day), bottom, x(day), bottom + 4, SOFT))
-        body.append(
-            label(x(day), bottom + 17, f"{day.day} {day:%b}", anchor="middle", colour=SOFT, size=11)
-        )
+        said = f"{day.day} {day:%b}"
+        # A day that begins where the picture ends is written before its edge.
+        at = min(x(day), WIDTH - LETTER * len(said) / 2)
+        body.append(label(at, bottom + 17, said, anchor="middle", colour=SOFT, size=11))
         day += timedelta(days=every)
     return body
 

@@ -56,6 +56,14 @@ def test_bars_grow_wider_with_the_time() -> None:
     assert [width(d) for d in (2, 7, 30, 365)] == [1, 1, 6, 168]
 
 
+def test_the_name_of_the_last_day_is_inside_the_picture() -> None:
+    body, height = timeline(Timeline(START, START + timedelta(days=9), [], []))
+    root = ET.fromstring(picture(body, width=WIDTH, height=height, named="test"))
+    texts = list(root.iter("{http://www.w3.org/2000/svg}text"))
+    last = next(t for t in texts if t.text == "10 Mar")
+    assert float(last.attrib["x"]) + 3.0 * len("10 Mar") <= WIDTH
+
+
 def test_marks_stand_where_they_happened_and_their_names_do_not_overlap() -> None:
     marks = [Mark(START + timedelta(days=5, hours=h), f"release 5.{h}.0") for h in range(4)]
     root = drawn([], marks)
