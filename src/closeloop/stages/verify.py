@@ -26,6 +26,7 @@ from closeloop.stats.artefacts import HISTORY_DAYS as STRATA_DAYS
 from closeloop.stats.baseline import Ints
 from closeloop.stats.life import OVER_AFTER_H, raised_span
 from closeloop.stats.outcome import (
+    FAILED_ABOVE,
     HELD_BELOW,
     STILL_RAISED,
     adopted_at,
@@ -150,6 +151,7 @@ def _measure(
         usual=usual,
         lasted=over_for < OVER_AFTER_H,
     )
+    outcome = replace(outcome, rate_ratio=ratio.ratio, ratio_low=ratio.low, ratio_high=ratio.high)
     verdict, reason = ratio.verdict, ""
     if verdict is Verdict.HELD:
         verdict, reason = _doubt(
@@ -163,17 +165,8 @@ def _measure(
             clock=clock,
         )
     elif verdict is Verdict.NOT_ENOUGH_EVIDENCE:
-        verdict, reason = _undecided(
-            view, ticket, replace(outcome, rate_ratio=ratio.ratio), rows, usual, over_for
-        )
-    return replace(
-        outcome,
-        rate_ratio=ratio.ratio,
-        ratio_low=ratio.low,
-        ratio_high=ratio.high,
-        verdict=verdict,
-        reasons=(why, reason) if reason else (why,),
-    )
+        verdict, reason = _undecided(view, ticket, outcome, rows, usual, over_for)
+    return replace(outcome, verdict=verdict, reasons=(why, reason) if reason else (why,))
 
 
 def _undecided(
@@ -226,9 +219,13 @@ def _too_little(outcome: Outcome, over_for: int) -> str:
     if over_for >= OVER_AFTER_H:
         days = round(over_for / 24)
         return f"the trouble was over {days} days before the fix, so that calm says nothing of it"
+    came = f"{outcome.complaints_before} complaints before and {outcome.complaints_after} after"
+    if not outcome.complaints_after or outcome.rate_ratio is None:
+        return f"{came} say too little yet"
     return (
-        f"{outcome.complaints_before} complaints before and {outcome.complaints_after} after "
-        "say too little yet"
+        f"{came}, {outcome.rate_ratio:.2f} times as many a day "
+        f"({outcome.ratio_low:.2f} to {outcome.ratio_high:.2f}): neither held (surely under "
+        f"{HELD_BELOW:g}) nor failed (surely over {FAILED_ABOVE:g}, and over the usual)"
     )
 
 

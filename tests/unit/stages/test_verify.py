@@ -278,6 +278,7 @@ def test_where_complaints_fall_a_little_the_fixed_version_s_own_users_tell(
     assert 0.5 < outcome.rate_ratio < 0.9
     assert (outcome.verdict is Verdict.FAILED) is failed
     assert any("complaints came from users of 2.0" in r for r in outcome.reasons) is failed
+    assert any("neither held (surely under 0.5)" in r for r in outcome.reasons) is not failed
 
 
 def test_a_version_that_nobody_has_is_waited_for():
