@@ -90,11 +90,21 @@ def is_ipv6(match: re.Match[str]) -> bool:
     return len(match[0].replace(":", "")) >= 6
 
 
-def is_personal_number(match: re.Match[str]) -> bool:
-    """Digits that could be somebody's: not nearly all the same, not round."""
+def is_varied_number(match: re.Match[str]) -> bool:
+    """Digits that are not nearly all the same."""
     digits = digits_of(match[0])
     commonest = max(map(digits.count, set(digits)), default=0)
-    return len(set(digits)) > 2 and commonest <= 0.7 * len(digits) and any(digits[-3:])
+    return len(set(digits)) > 2 and commonest <= 0.7 * len(digits)
+
+
+def is_personal_number(match: re.Match[str]) -> bool:
+    """Digits that could be somebody's: not nearly all the same, not round."""
+    return is_varied_number(match) and any(digits_of(match[0])[-3:])
+
+
+def is_mobile(match: re.Match[str]) -> bool:
+    """Ten digits and more that start as mobiles do; with four zeros at the end they are an amount."""
+    return is_varied_number(match) and any(digits_of(match[0])[-4:])
 
 
 def is_grouped_phone(match: re.Match[str]) -> bool:
@@ -122,8 +132,14 @@ def has_digits(least: int, most: int = 99) -> Check:
 
 
 def is_cued_phone(match: re.Match[str]) -> bool:
-    """7 to 15 digits after a word that announces a phone number, not round."""
-    return 7 <= len(digits_of(match["value"])) <= 15 and is_personal_number(match)
+    """7 to 15 digits beside a word that announces a phone number; round ones from ten on.
+
+    "Reach 1250000 customers" is none; one phone in a thousand ends with three zeros.
+    """
+    count = len(digits_of(match["value"]))
+    if not 7 <= count <= 15:
+        return False
+    return is_varied_number(match) if count >= 10 else is_personal_number(match)
 
 
 def is_reference(match: re.Match[str]) -> bool:

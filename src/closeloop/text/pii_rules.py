@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from closeloop.text import pii_checks as checks
 
-MASKER_VERSION = "1"
+MASKER_VERSION = "2"
 """Grows with every change of a rule; stored with each text that was masked."""
 
 
@@ -287,7 +287,7 @@ RULES: tuple[Rule, ...] = (
         "PHONE",
         _i(rf"(?<![\w+])\+\d{{1,3}}(?:[ .\-()/]{{0,3}}\d){{6,13}}{_EXTENSION}(?!\d)"),
         (*_NUMBER, r"\+[0-9]"),
-        check=checks.is_personal_number,
+        check=checks.is_varied_number,
     ),
     Rule(
         "phone after its announcement",
@@ -319,7 +319,7 @@ RULES: tuple[Rule, ...] = (
             rf"{_EXTENSION}{_NUMBER_ENDS}"
         ),
         (*_NUMBER, r"[0-9]{3}(?:\) ?|[ .\-])[0-9]{3}[ .\-][0-9]{4}"),
-        check=checks.is_personal_number,
+        check=checks.is_varied_number,
         guarded=True,
     ),
     Rule(
@@ -327,7 +327,7 @@ RULES: tuple[Rule, ...] = (
         "PHONE",
         re.compile(rf"{_NOT_IN_A_NUMBER}(?:(?:91)?[6-9]\d{{9}}|0[1-9]\d{{8,9}}){_NUMBER_ENDS}"),
         (*_NUMBER, r"[0-9]{10}"),
-        check=checks.is_personal_number,
+        check=checks.is_mobile,
         guarded=True,
     ),
     Rule(
