@@ -26,6 +26,8 @@ GATE_STRENGTH = 100.0
 GATE_SPREAD = 0.1
 """Variance, in parts of its square, that a series' share of a surge has by itself."""
 GATE_P = 0.01
+NEARLY_ALL = 0.9
+"""Part of a product's feedback from which on a series has nothing beside it: a queue of one category."""
 LEAST_USUAL = 0.5
 FIRST_TERMS, MOST_TERMS = 256, 32_768
 """Terms of a sum that are worked out at once: first, and at most (what a core's cache holds)."""
@@ -97,12 +99,13 @@ def surge_gate(count: Floats, total: Floats, share: Floats, *, shape: Floats) ->
 
     P(BetaBinomial(total, s p, s (1 - p)) >= count) < .01, p the baseline's share and `shape` the
     complaints that it rests on. The share may vary by a third, and by what is not known of it; s is
-    100 at least, which alone would let a rare series' share vary by several times itself.
+    100 at least, which alone would let a rare series' share vary by several times itself. A series
+    that is nearly all that comes, then as usually, passes: nothing beside it tells of a surge.
     """
     p = np.clip(share, 1e-4, 1.0 - 1e-4)
     strength = np.maximum(GATE_STRENGTH, (1.0 - p) / (p * (GATE_SPREAD + 1.0 / shape)))
-    passed = np.zeros(len(count), dtype=np.bool_)
-    for i in range(len(count)):
+    passed: Bools = (share >= NEARLY_ALL) & (count >= NEARLY_ALL * total)
+    for i in np.flatnonzero(~passed):
         a, b = strength[i] * p[i], strength[i] * (1.0 - p[i])
         passed[i] = beta_binomial_tail(int(count[i]), int(total[i]), a, b) < GATE_P
     return passed

@@ -179,6 +179,18 @@ def test_a_surge_of_everything_is_passed_over():
     assert run(context, history) == []
 
 
+def test_a_queue_of_one_category_is_raised_though_nothing_stands_beside_it():
+    context = InMemoryContext(now=NOW)
+    history = History()
+    for i in range(240):
+        history.add(NOW - 60 * 24 * HOUR + i * 6 * HOUR, rating=None)
+    assert run(context, history) == []
+    history.burst(15, end=NOW + 3 * HOUR, rating=None)
+    context.next_pass(now=NOW + 3 * HOUR)
+    (signal,) = run(context, history)
+    assert signal["series_id"] == "payment failure"
+
+
 def test_a_star_that_begins_to_be_collected_is_no_problem():
     context = InMemoryContext(now=NOW)
     history = History().calm()

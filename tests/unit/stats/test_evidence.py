@@ -66,6 +66,12 @@ def test_gate_lets_a_rare_series_pass_that_stands_out():
     assert surge_gate(count, total, share, shape=np.array([40.0, 0.5])).tolist() == [True, False]
 
 
+def test_gate_lets_pass_what_nothing_can_be_compared_with():
+    """A queue of one category; not where praise that never came before surges with it."""
+    count, total, share = np.full(2, 50.0), np.array([52.0, 150.0]), np.array([1.0, 0.95])
+    assert surge_gate(count, total, share, shape=np.full(2, 300.0)).tolist() == [True, False]
+
+
 @given(st.integers(0, 3_000), st.floats(0, 1), st.floats(0.01, 3_000), st.floats(0.01, 3_000))
 def test_beta_binomial_tail_is_scipys(n, part, a, b):
     k = round(part * (n + 1))
