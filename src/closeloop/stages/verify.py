@@ -16,21 +16,27 @@ from closeloop.domain.signal import SignalKind
 from closeloop.domain.source_health import Suspends
 from closeloop.domain.ticket import Ticket, TicketStatus
 from closeloop.ports import StepContext
+from closeloop.stages.fix_measure import (
+    BEFORE_H,
+    clock_of,
+    count_between,
+    measured_by,
+    of_the_fixed,
+    resolved_at,
+    trouble_before,
+)
 from closeloop.stages.outbox import mirror, tell_tracker
-from closeloop.stages.product_view import ProductView, hour_of, product_view, time_of
+from closeloop.stages.product_view import ProductView, hour_of, product_view
 from closeloop.stages.signal_rows import signals_by_id
 from closeloop.stages.source_health import health_of, reasons_against
 from closeloop.stages.suspension import material
-from closeloop.stages.trouble import complaints_of
 from closeloop.stats.artefacts import HISTORY_DAYS as STRATA_DAYS
 from closeloop.stats.baseline import Ints
-from closeloop.stats.life import OVER_AFTER_H, raised_span
+from closeloop.stats.life import OVER_AFTER_H
 from closeloop.stats.outcome import (
     FAILED_ABOVE,
     HELD_BELOW,
     STILL_RAISED,
-    adopted_at,
-    holds_fix,
     rate_ratio,
     surely_over,
 )
@@ -44,18 +50,10 @@ MEASURED = "verify.measured"
 EVERY = timedelta(days=1)
 UNTIL = timedelta(days=60)
 """A resolved ticket is measured so long; then the last verdict stands."""
-BEFORE_H = 7 * 24
-"""The trouble's last week is what the time afterwards is compared with."""
-MIN_BEFORE_H = 6
 MIN_AFTER = timedelta(days=1)
-ADOPTION_LIMIT = timedelta(days=14)
-"""Where a fixed version never reaches half of the reviews (13% of versions), the clock starts here."""
 MOVES_WITHIN = timedelta(days=7)
 SETTLED_DAYS = 3.0
 """Who has just updated still writes of what was before."""
-USUAL_H = 28 * 24
-ABOUT_ONE = 1 / 3
-"""A version's low ratings are about one category from this part of those on top of the usual on."""
 SILENT = 0.2
 """With less than this share of the usual feedback a silence says nothing of the fix."""
 
@@ -104,7 +102,7 @@ def _outcomes(
     context: StepContext, product: str, tickets: Sequence[Ticket]
 ) -> list[tuple[Ticket, Outcome]]:
     signals = signals_by_id(context, [t.signal_id for t in tickets])
-    began = [_resolved(t) - timedelta(hours=BEFORE_H) for t in tickets]
+    began = [resolved_at(t) - timedelta(hours=BEFORE_H) for t in tickets]
     began += [s.window_start for s in signals.values()]
     oldest = min(began) - timedelta(days=STRATA_DAYS)
     view = product_view(context, product, since=oldest)
@@ -119,10 +117,10 @@ def _outcomes(
 def _measure(
     context: StepContext, view: ProductView, ticket: Ticket, signal: Mapping[str, Any]
 ) -> Outcome:
-    resolved = _resolved(ticket)
-    clock, why = _clock(view, ticket)
-    rows, usual = _complaints(view, signal)
-    began, ended = _trouble(view.hours[rows], signal, usual, fixed=resolved)
+    resolved = resolved_at(ticket)
+    clock, why = clock_of(view, ticket)
+    rows, usual = measured_by(view, signal)
+    began, ended = trouble_before(view.hours[rows], signal, usual, fixed=resolved)
     days_before = (ended - began) / timedelta(days=1)
     over_for = hour_of(resolved) - hour_of(ended)
     days_after = max((context.now - clock) / timedelta(days=1), 0.0)
@@ -133,8 +131,8 @@ def _measure(
         clock_started_at=clock,
         days_before=days_before,
         days_after=days_after,
-        complaints_before=_count(view.hours[rows], began, ended),
-        complaints_after=_count(view.hours[rows], clock, context.now),
+        complaints_before=count_between(view.hours[rows], began, ended),
+        complaints_after=count_between(view.hours[rows], clock, context.now),
         rate_ratio=None,
         ratio_low=None,
         ratio_high=None,
@@ -178,7 +176,7 @@ def _undecided(
     """
     fell = (outcome.rate_ratio or 0.0) <= HELD_BELOW
     if over_for < OVER_AFTER_H and outcome.days_after >= SETTLED_DAYS and not fell:
-        own = _of_the_fixed(view, ticket, outcome, rows, usual)
+        own = of_the_fixed(view, ticket, outcome, rows, usual)
         if own is not None:
             came, expected = own
             if surely_over(came, STILL_RAISED * expected, days=outcome.days_after):
@@ -187,31 +185,6 @@ def _undecided(
                     f"{expected:.1f} were usual"
                 )
     return Verdict.NOT_ENOUGH_EVIDENCE, _too_little(outcome, over_for)
-
-
-def _of_the_fixed(
-    view: ProductView, ticket: Ticket, outcome: Outcome, rows: Ints, usual: float
-) -> tuple[int, float] | None:
-    """Return how many complaints come from users who have the fix, and how many of theirs were usual.
-
-    Those who have not updated are no measure of a fix. Theirs is their part of the other feedback.
-    None where the fix is in no version, or no feedback names one.
-    """
-    if not ticket.fixed_version:
-        return None
-    version = view.coded("version")
-    fixed = tuple(name for name in version.names if holds_fix(name, ticket.fixed_version))
-    since, until = hour_of(outcome.clock_started_at), hour_of(outcome.measured_at)
-    inside = (view.hours >= since) & (view.hours < until)
-    complaint = np.zeros(len(view.hours), dtype=np.bool_)
-    complaint[rows] = True
-    told, has_fix = inside & (version.codes >= 0), inside & version.among(fixed)
-    others = int((told & ~complaint).sum())
-    if not others:
-        return None
-    share = int((has_fix & ~complaint).sum()) / others
-    named = int((told & complaint).sum()) / max(int((inside & complaint).sum()), 1)
-    return int((has_fix & complaint).sum()), usual * outcome.days_after * named * share
 
 
 def _too_little(outcome: Outcome, over_for: int) -> str:
@@ -226,73 +199,6 @@ def _too_little(outcome: Outcome, over_for: int) -> str:
         f"{came}, {outcome.rate_ratio:.2f} times as many a day "
         f"({outcome.ratio_low:.2f} to {outcome.ratio_high:.2f}): neither held (surely under "
         f"{HELD_BELOW:g}) nor failed (surely over {FAILED_ABOVE:g}, and over the usual)"
-    )
-
-
-def _trouble(
-    hours: Ints, signal: Mapping[str, Any], usual: float, *, fixed: datetime
-) -> tuple[datetime, datetime]:
-    """Return when the trouble began and ended that a fix is measured against, its last week of it.
-
-    Not the calm before it, nor the calm between its end and a ticket that was closed weeks later.
-    """
-    began, ended = raised_span(
-        hours,
-        start=hour_of(signal["window_start"]),
-        end=hour_of(signal["window_end"]),
-        until=hour_of(fixed),
-        usual_a_day=usual,
-    )
-    return time_of(min(max(began, ended - BEFORE_H), ended - MIN_BEFORE_H)), time_of(ended)
-
-
-def _complaints(view: ProductView, signal: Mapping[str, Any]) -> tuple[Ints, float]:
-    """Return the rows that a fix is measured by, and how many a day were expected without trouble.
-
-    A version is raised for its low ratings, most of which would come anyhow, and others with the
-    next version's own faults. Where they are about one category, its complaints tell better.
-    """
-    rows = complaints_of(view, signal)
-    start, end = hour_of(signal["window_start"]), hour_of(signal["window_end"])
-    days = max(end - start, 1) / 24
-    if signal["kind"] != SignalKind.RELEASE:
-        return rows, float(signal["baseline"]) / days
-    # Its baseline is of the version's own reviews; the fix is measured by those of all versions.
-    usual = _usual(view, rows, start)
-    if not signal["category"]:
-        return rows, usual
-    own = complaints_of(view, {"kind": SignalKind.CATEGORY, "series_id": signal["category"]})
-    own_usual = _usual(view, own, start)
-    inside = (view.hours >= start) & (view.hours < end)
-    low = float(inside[rows].sum()) - usual * days
-    about = float(inside[np.intersect1d(own, rows)].sum()) - own_usual * days
-    return (own, own_usual) if about >= ABOUT_ONE * max(low, 1.0) else (rows, usual)
-
-
-def _usual(view: ProductView, rows: Ints, start: int) -> float:
-    """Return how many of the rows came a day in the four weeks before an hour, or since the first."""
-    first = int(view.hours[0]) if len(view.hours) else start
-    since = max(start - USUAL_H, min(first, start - 24))
-    hours = view.hours[rows]
-    return float(((hours >= since) & (hours < start)).sum()) * 24 / (start - since)
-
-
-def _clock(view: ProductView, ticket: Ticket) -> tuple[datetime, str]:
-    """Return when the fix could be felt, and why then."""
-    resolved = _resolved(ticket)
-    if not ticket.fixed_version:
-        return resolved, "measured from the resolution"
-    version = view.coded("version")
-    after = np.flatnonzero((view.hours >= hour_of(resolved)) & (version.codes >= 0))
-    names = [version.names[code] for code in version.codes[after]]
-    place = adopted_at(names, ticket.fixed_version)
-    if place is not None:
-        adopted = max(time_of(int(view.hours[after[place]])), resolved)
-        return adopted, f"measured from when half of the reviews came from {ticket.fixed_version}"
-    return (
-        resolved + ADOPTION_LIMIT,
-        f"{ticket.fixed_version} has not reached half of the reviews; "
-        f"measured from {ADOPTION_LIMIT.days} days after the resolution",
     )
 
 
@@ -320,9 +226,9 @@ def _doubt(
         return Verdict.NOT_ENOUGH_EVIDENCE, f"{'; '.join(against)}: this says nothing of the fix"
     days_before = (ended - began) / timedelta(days=1)
     days_after = (context.now - clock) / timedelta(days=1)
-    beside = _count(np.delete(view.hours, rows), began, ended)
+    beside = count_between(np.delete(view.hours, rows), began, ended)
     expected = (beside / days_before + usual) * days_after
-    came = _count(view.hours, clock, context.now)
+    came = count_between(view.hours, clock, context.now)
     if came < SILENT * expected:
         return (
             Verdict.NOT_ENOUGH_EVIDENCE,
@@ -369,7 +275,7 @@ def _kept(ticket: Ticket, before: Outcome | None, now: Outcome) -> Outcome:
     lacking = now.verdict is Verdict.NOT_ENOUGH_EVIDENCE
     if not lacking or before is None or before.verdict is not Verdict.HELD:
         return now
-    if before.measured_at < _resolved(ticket):
+    if before.measured_at < resolved_at(ticket):
         return now
     since = f"held on {before.measured_at:%Y-%m-%d}, and nothing since takes it back"
     kept = [r for r in before.reasons if r.startswith("held on ")]
@@ -401,7 +307,7 @@ def _record(context: StepContext, ticket: Ticket, outcome: Outcome) -> None:
         _moved_to(context, ticket, TicketStatus.REOPENED, comment)
         context.ops.enqueue(
             OutboxMessage(
-                idempotency_key=f"{REOPEN}/{ticket.ticket_id}/{_resolved(ticket).isoformat()}",
+                idempotency_key=f"{REOPEN}/{ticket.ticket_id}/{resolved_at(ticket).isoformat()}",
                 kind=REOPEN,
                 target=ticket.tracker,
                 payload=json.dumps(
@@ -413,7 +319,7 @@ def _record(context: StepContext, ticket: Ticket, outcome: Outcome) -> None:
     elif outcome.verdict is Verdict.HELD and ticket.status is TicketStatus.RESOLVED:
         comment = f"The fix held: {after:.1f} complaints a day after it."
         verified = _moved_to(context, ticket, TicketStatus.VERIFIED, comment)
-        about = f"held/{_resolved(ticket).isoformat()}"
+        about = f"held/{resolved_at(ticket).isoformat()}"
         tell_tracker(context, verified, comment=comment, about=about, figures={})
 
 
@@ -431,12 +337,3 @@ def _moved_to(context: StepContext, ticket: Ticket, status: TicketStatus, commen
         at=context.now,
     )
     return moved
-
-
-def _count(hours: Any, start: datetime, end: datetime) -> int:
-    return int(((hours >= hour_of(start)) & (hours < hour_of(end))).sum())
-
-
-def _resolved(ticket: Ticket) -> datetime:
-    assert ticket.resolved_at is not None
-    return ticket.resolved_at
