@@ -17,7 +17,7 @@ from closeloop.stats.evidence import strength
 LEADER_ALLOWS = 0.5
 """A change that is less likely than this behind the larger trouble is not blamed for a part of it."""
 SAME_DAYS = 0.5
-"""Part of the shorter of two windows that lies in the other, from which on their days are the same."""
+"""Part of the shorter of two windows that lies in the other where their days are the same."""
 
 Row = dict[str, Any]
 
@@ -49,7 +49,7 @@ def leader_of(
     family: Sequence[Row],
     posteriors: Mapping[str, Mapping[str | None, float]],
 ) -> Leader | None:
-    """Return the largest signal of the same days, None where none is larger or it is not weighed yet.
+    """Return the largest signal of the same days, None where none is larger, or not weighed yet.
 
     `own` are the signal's complaints [rows], `family` the product's live signals, `posteriors` those of
     each that is weighed. Larger is what brought more complaints beyond the usual and stands out more as
@@ -59,27 +59,27 @@ def leader_of(
     beside = [
         other
         for other in family
-        if excess_of(other) > excess_of(signal)
+        if _excess(other) > _excess(signal)
         and strength_of(other) > strength_of(signal)
         and _same_days(other, signal)
     ]
     if not beside:
         return None
-    largest = max(beside, key=excess_of)
+    largest = max(beside, key=_excess)
     if largest["signal_id"] not in posteriors:
         return None
     shared = np.isin(own, complaints_of(view, largest))
     return Leader(posteriors[largest["signal_id"]], float(shared.mean()) if len(own) else 0.0)
 
 
-def excess_of(signal: Mapping[str, Any]) -> float:
-    """Return how many complaints a signal's trouble brought beyond the usual."""
-    return float(signal["count"] - signal["baseline"])
-
-
 def strength_of(signal: Mapping[str, Any]) -> float:
     """Return how far a signal stands out of the usual (stats.evidence.strength)."""
     return strength(signal["count"], signal["baseline"])
+
+
+def _excess(signal: Row) -> float:
+    """Return how many complaints a signal's trouble brought beyond the usual."""
+    return float(signal["count"] - signal["baseline"])
 
 
 def _same_days(one: Row, other: Row) -> bool:

@@ -21,7 +21,7 @@ from closeloop.stages.voices import oddities, voices_of
 from closeloop.stages.watch import RaisedRelease
 from closeloop.stats.baseline import Baselines, Ints
 from closeloop.stats.episodes import LASTS_H, Fate, fate
-from closeloop.stats.evidence import e_bh
+from closeloop.stats.evidence import LEAST_USUAL, e_bh
 from closeloop.stats.scan import Alarm
 from closeloop.tables import SIGNAL
 
@@ -207,7 +207,7 @@ class SignalBook:
             **(before or {}),
             **fresh,
             "product": self._view.product,
-            "ratio": fresh["count"] / max(fresh["baseline"], 0.5),
+            "ratio": fresh["count"] / max(fresh["baseline"], LEAST_USUAL),
             "authors": self._authors(inside),
             **self._trust(fresh, inside),
             "feedback_ids": self._view.ids(inside[-KEPT_IDS:]),

@@ -27,8 +27,9 @@ GATE_SPREAD = 0.1
 """Variance, in parts of its square, that a series' share of a surge has by itself."""
 GATE_P = 0.01
 NEARLY_ALL = 0.9
-"""Part of a product's feedback from which on a series has nothing beside it: a queue of one category."""
+"""Part of a product's feedback from which on a series has nothing beside it: a one-category queue."""
 LEAST_USUAL = 0.5
+"""Texts that count as usual at least: what was never seen before is no infinite rise."""
 FIRST_TERMS, MOST_TERMS = 256, 32_768
 """Terms of a sum that are worked out at once: first, and at most (what a core's cache holds)."""
 NO_MORE = 1e-16
@@ -78,8 +79,7 @@ def strength(count: float, expected: float) -> float:
     """Return how much `count` texts speak for a rise where `expected` are usual, 0 for none.
 
     The log of the likelihood ratio of the best rate against the usual one (Poisson):
-    Y (ln rho - 1 + 1/rho) with rho = Y / mu, the limit formula's left side. At least half a text counts
-    as usual: what was never seen before is no infinite rise.
+    Y (ln rho - 1 + 1/rho) with rho = Y / mu, the limit formula's left side, mu at least half a text.
     """
     usual = max(expected, LEAST_USUAL)
     return count * log(count / usual) - (count - usual) if count > usual else 0.0
@@ -103,10 +103,10 @@ def surge_gate(count: Floats, total: Floats, share: Floats, *, shape: Floats) ->
     that is nearly all that comes, then as usually, passes: nothing beside it tells of a surge.
     """
     p = np.clip(share, 1e-4, 1.0 - 1e-4)
-    strength = np.maximum(GATE_STRENGTH, (1.0 - p) / (p * (GATE_SPREAD + 1.0 / shape)))
+    s = np.maximum(GATE_STRENGTH, (1.0 - p) / (p * (GATE_SPREAD + 1.0 / shape)))
     passed: Bools = (share >= NEARLY_ALL) & (count >= NEARLY_ALL * total)
     for i in np.flatnonzero(~passed):
-        a, b = strength[i] * p[i], strength[i] * (1.0 - p[i])
+        a, b = s[i] * p[i], s[i] * (1.0 - p[i])
         passed[i] = beta_binomial_tail(int(count[i]), int(total[i]), a, b) < GATE_P
     return passed
 

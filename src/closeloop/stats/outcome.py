@@ -49,8 +49,7 @@ def rate_ratio(
     can hardly be said of a trouble that was mended after three days: they are too few to tell 1 from
     .7, however many days come afterwards. Neither, where no more than the usual came before.
     """
-    worth_before = 1.0 + OVERDISPERSION_A_DAY * before / days_before
-    worth_after = 1.0 + OVERDISPERSION_A_DAY * after / days_after
+    worth_before, worth_after = _worth(before, days_before), _worth(after, days_after)
     a, b = after / worth_after + 0.5, before / worth_before + 0.5
     scale = days_before / days_after * worth_after / worth_before
 
@@ -87,12 +86,17 @@ def rate_ratio(
 
 
 def surely_over(count: int, expected: float, *, days: float) -> bool:
-    """Return whether more than `expected` complaints come in `days` with probability .95, where `count` came.
+    """Return whether more than `expected` complaints come in `days` with probability .95.
 
-    They are Gamma(u + 1/2), u = y / (1 + .1 y/d).
+    `count` came; they are Gamma(u + 1/2), u = y / (1 + .1 y/d).
     """
-    worth = 1.0 + OVERDISPERSION_A_DAY * count / days
+    worth = _worth(count, days)
     return 1.0 - float(gammainc(count / worth + 0.5, expected / worth)) >= SURE
+
+
+def _worth(count: int, days: float) -> float:
+    """Return for how many complaints, coming in bursts, one stands that tells something new."""
+    return 1.0 + OVERDISPERSION_A_DAY * count / days
 
 
 # Tickets that were resolved before their version was brought into one form have it as it was typed.
