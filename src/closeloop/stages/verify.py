@@ -37,6 +37,7 @@ from closeloop.stats.outcome import (
     FAILED_ABOVE,
     HELD_BELOW,
     STILL_RAISED,
+    more_than_usual,
     rate_ratio,
     surely_over,
 )
@@ -175,7 +176,9 @@ def _undecided(
     It failed where complaints fell by less than half and they surely make twice the usual ones.
     """
     fell = (outcome.rate_ratio or 0.0) <= HELD_BELOW
-    if over_for < OVER_AFTER_H and outcome.days_after >= SETTLED_DAYS and not fell:
+    settled = over_for < OVER_AFTER_H and outcome.days_after >= SETTLED_DAYS
+    troubled = more_than_usual(outcome.complaints_before, usual, days=outcome.days_before)
+    if settled and troubled and not fell:
         own = of_the_fixed(view, ticket, outcome, rows, usual)
         if own is not None:
             came, expected = own

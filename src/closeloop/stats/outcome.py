@@ -63,7 +63,7 @@ def rate_ratio(
     def over(times: float) -> bool:
         return surely_over(after, times * (usual or 0.0) * days_after, days=days_after)
 
-    troubled = usual is None or before > usual * days_before
+    troubled = usual is None or more_than_usual(before, usual, days=days_before)
     if after == 0:
         held = any(days_after >= days and before >= needed for days, needed in ZERO_NEEDS)
         failed = False
@@ -83,6 +83,11 @@ def rate_ratio(
         high=quantile(0.975),
         verdict=verdict,
     )
+
+
+def more_than_usual(before: int, usual: float, *, days: float) -> bool:
+    """Return whether more than the `usual` complaints a day came before: else nothing was to mend."""
+    return before > usual * days
 
 
 def surely_over(count: int, expected: float, *, days: float) -> bool:

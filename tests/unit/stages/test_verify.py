@@ -281,6 +281,21 @@ def test_where_complaints_fall_a_little_the_fixed_version_s_own_users_tell(
     assert any("neither held (surely under 0.5)" in r for r in outcome.reasons) is not failed
 
 
+def test_where_no_more_than_the_usual_came_before_no_fix_has_failed() -> None:
+    """Fifteen a day before, where twenty are usual; fifty a day afterwards are another trouble."""
+    context, history = troubled(fixed_version="2.0")
+    usual = signal_row("s1", window_start=BEGAN, window_end=FIXED, baseline=80.0)
+    context.merge(SIGNAL, SIGNAL.from_rows([usual]))
+    for i in range(80):
+        history.add(FIXED + HOUR + i * 3 * HOUR, "praise", version="2.0")
+    for i in range(500):
+        history.add(FIXED + HOUR + i * 0.47 * HOUR, version="2.0")
+    outcome = after(context, history, 10)
+    assert outcome is not None
+    assert outcome.complaints_before <= 80
+    assert outcome.verdict is Verdict.NOT_ENOUGH_EVIDENCE
+
+
 def test_a_version_that_nobody_has_is_waited_for():
     context, history = troubled(fixed_version="2.0")
     outcome = after(context, history, 4)
