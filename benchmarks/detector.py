@@ -16,7 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from closeloop.stats.baseline import Floats, Ints
-from closeloop.stats.scan import Alarm, SeriesData, scan
+from closeloop.stats.scan import Alarm, scan
+from closeloop.stats.series import SeriesData
 
 DAYS, JUDGED_FROM = 200, 60
 FIRST_DAY = 19_000

@@ -29,7 +29,8 @@ import pyarrow.compute as pc
 from closeloop.stages.product_view import HOUR_US, STARS
 from closeloop.stats.artefacts import starts_of_collection
 from closeloop.stats.baseline import Floats, Ints
-from closeloop.stats.scan import Scan, SeriesData, scan
+from closeloop.stats.scan import Scan, scan
+from closeloop.stats.series import SeriesData
 from detection import WORDS, _reviews
 
 FAMILY = len(WORDS)
@@ -254,7 +255,7 @@ def _print_speed() -> None:
 
 
 def _time_look(feedback: Feedback, end: int) -> None:
-    from closeloop.stats.scan import product_baselines
+    from closeloop.stats.series import product_baselines
 
     complaint = feedback.category >= 0
     data = SeriesData(

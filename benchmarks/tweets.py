@@ -20,8 +20,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from closeloop.stats.baseline import Floats, Ints
-from closeloop.stats.episodes import APART_H, LASTS_H
-from closeloop.stats.scan import Alarm, SeriesData, scan
+from closeloop.stats.episodes import APART_H
+from closeloop.stats.scan import Alarm, scan
+from closeloop.stats.series import SeriesData
 
 PROBATION, PROBATION_ROWS = 0.15, 750
 FALSE_COST = 0.11
@@ -44,7 +45,7 @@ def main() -> None:
     begun = [
         hours
         for of in products
-        for hours in _problems(_alarms([times[i] for i in of], [values[i] for i in of]), len(of))
+        for hours in _told(_alarms([times[i] for i in of], [values[i] for i in of]), len(of))
     ]
     raw, windows, hits, false, months = 0.0, 0, 0, 0, 0.0
     for seconds, table, hours in zip(times, own, begun, strict=True):
@@ -95,17 +96,14 @@ def _alarms(times: list[Ints], values: list[Floats]) -> tuple[Alarm, ...]:
     ).alarms
 
 
-def _problems(alarms: tuple[Alarm, ...], count: int) -> list[list[int]]:
-    """Return the hours at which the problems of each series begin."""
-    begun: list[list[int]] = [[] for _ in range(count)]
-    last = [-LASTS_H * 10] * count
+def _told(alarms: tuple[Alarm, ...], count: int) -> list[list[int]]:
+    """Return the hours of the alarms of each series that come a day and more after the last told."""
+    told: list[list[int]] = [[] for _ in range(count)]
     for alarm in alarms:
-        since = alarm.hour - last[alarm.series]
-        apart = since >= APART_H and alarm.hour + 1 - alarm.window_h >= last[alarm.series]
-        if since > LASTS_H or apart:
-            begun[alarm.series].append(alarm.hour)
-        last[alarm.series] = alarm.hour
-    return begun
+        own = told[alarm.series]
+        if not own or alarm.hour - own[-1] >= APART_H:
+            own.append(alarm.hour)
+    return told
 
 
 def _windows(inside: np.ndarray) -> list[Window]:

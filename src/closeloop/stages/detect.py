@@ -28,7 +28,8 @@ from closeloop.stages.suspension import Span, delivered_part, silences, spans
 from closeloop.stages.watch import watch_releases
 from closeloop.stats.baseline import HISTORY_DAYS, Baselines, Ints
 from closeloop.stats.exposure import Exposure
-from closeloop.stats.scan import MIN_HISTORY_DAYS, Alarm, SeriesData, product_baselines, scan
+from closeloop.stats.scan import MIN_HISTORY_DAYS, Alarm, scan
+from closeloop.stats.series import SeriesData, product_baselines
 from closeloop.tables import ASSIGNMENT, ENRICHMENT, SERIES, THEME
 
 NAME = "detect"

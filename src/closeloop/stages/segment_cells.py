@@ -26,8 +26,9 @@ from closeloop.stages.signal_book import SignalBook
 from closeloop.stages.suspension import Span
 from closeloop.stats.baseline import Ints
 from closeloop.stats.evidence import WINDOWS_H
-from closeloop.stats.scan import Alarm, SeriesData, scan
+from closeloop.stats.scan import Alarm, scan
 from closeloop.stats.segments import stands_out
+from closeloop.stats.series import SeriesData
 from closeloop.tables import EXPOSURE
 
 CELLS_SHARE = 0.5

@@ -87,7 +87,7 @@ class SignalBook:
                 "window_start": time_of(start),
                 "window_end": time_of(end),
                 "count": len(inside),
-                "baseline": float(baselines.hourly(alarm.series, span).sum()),
+                "baseline": _expected(alarm, baselines, span),
                 "count_6h": len(self._inside(rows, end - 6, end)),
                 "baseline_6h": alarm.expected_6h,
                 "share": alarm.share,
@@ -297,6 +297,12 @@ class SignalBook:
         column = "theme_confidence" if kind == SignalKind.THEME else "category_confidence"
         mean = pc.mean(self._view.rows.column(column).take(pa.array(inside))).as_py()
         return None if mean is None else float(mean)
+
+
+def _expected(alarm: Alarm, baselines: Baselines, span: Ints) -> float:
+    """Return the complaints expected in the hours of a signal, at least those of a usual day's peak."""
+    usual = float(baselines.hourly(alarm.series, span).sum())
+    return max(usual, alarm.expected) if alarm.peak else usual
 
 
 def _lasted_until(row: Row) -> tuple[datetime, str]:

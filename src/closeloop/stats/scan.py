@@ -6,29 +6,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from closeloop.stats.baseline import (
-    HOLD_BACK_DAYS,
-    HOURS_A_WEEK,
-    Baselines,
-    Floats,
-    Ints,
-    baselines,
-    hour_of_week,
-)
+from closeloop.stats.baseline import HOLD_BACK_DAYS, HOURS_A_WEEK, Baselines, Floats, Ints
+from closeloop.stats.busy import LEAST_DAYS
+from closeloop.stats.busy_looks import BusyLooks, busy_looks
 from closeloop.stats.evidence import (
     GAPS_H,
     HOURS_A_MONTH,
     WINDOWS_H,
-    Bools,
     e_bh,
     surge_factor,
     surge_gate,
     window_terms,
 )
-from closeloop.stats.exposure import Exposure
+from closeloop.stats.series import SeriesData, product_baselines
 
 MIN_HISTORY_DAYS = 14
-"""With less history there is not enough evidence of what is usual, and no look is taken."""
+"""With less history there is not enough evidence of what is usual, but of a busy series."""
+BURSTING_PHI = 0.5
+"""Where a busy series' hours vary so much, by seven tenths of what they are, no gamma law says how
+high the next one is: windows of less than a day are left to the peaks of the days before."""
 LOG_CAP = 600.0
 """Evidence beyond e^600 is stored as that."""
 LASTING_H = 72
@@ -39,43 +35,15 @@ _SERIES_SHIFT = 24
 
 
 @dataclass(frozen=True, slots=True)
-class SeriesData:
-    """Complaints of one product and which series each belongs to.
-
-    `hours` (since 1970, in order) and `weight` (0..1) of every complaint; `all_hours` and
-    `all_weight` of all feedback, praise and idle words included; `member_row` and
-    `member_series` [memberships] say which complaints belong to which of `series` series;
-    `testable` [memberships] marks what may be evidence (the texts that formed a theme are none for
-    it: they train its baseline only). A series is not looked at before the hour `ready` [series].
-    `exposure` are the users or orders that counts are in proportion to, where they are known;
-    `delivered` is what part of the usual came from the sources at all.
-    """
-
-    hours: Ints
-    weight: Floats
-    all_hours: Ints
-    all_weight: Floats
-    member_row: Ints
-    member_series: Ints
-    testable: Bools
-    ready: Ints
-    exposure: Exposure | None = None
-    delivered: Exposure | None = None
-
-    @property
-    def series(self) -> int:
-        """Number of series."""
-        return len(self.ready)
-
-
-@dataclass(frozen=True, slots=True)
 class Alarm:
     """One series at one hour whose evidence reached the threshold.
 
     `count` complaints lie in the `window_h` hours that end with `hour` (the window of the largest
     term) where `expected` were; both also for the last six hours. `share` of all feedback of the
     window is its, where `usual_share` is usual; `exposure_ratio` is the users or orders in the
-    window over the usual, None where none are known. `evidence` is the e-value.
+    window over the usual, None where none are known. `evidence` is the e-value. With `peak` the peaks
+    of a busy series said more: `expected` come in the busiest such hours of a usual day, and
+    `evidence` is 1 over the alarms that chance alone raises in a month.
     """
 
     series: int
@@ -91,6 +59,7 @@ class Alarm:
     share: float
     usual_share: float
     exposure_ratio: float | None
+    peak: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,49 +69,6 @@ class Scan:
     alarms: tuple[Alarm, ...]
     looks: int
     baselines: Baselines
-
-
-def product_baselines(data: SeriesData, *, first_day: int, last_day: int) -> Baselines:
-    """Return the baselines of all series (all complaints and all feedback last) on days first..last."""
-    days = last_day - first_day + 1
-    day = data.hours // 24 - first_day
-    inside = (day >= 0) & (day < days)
-    member_day = day[data.member_row]
-    held = inside[data.member_row]
-    all_day = data.all_hours // 24 - first_day
-    known = (all_day >= 0) & (all_day < days)
-    columns = data.series + 2
-    flat: Floats = np.bincount(
-        np.concatenate(
-            [
-                member_day[held] * columns + data.member_series[held],
-                day[inside] * columns + data.series,
-                all_day[known] * columns + data.series + 1,
-            ]
-        ),
-        weights=np.concatenate(
-            [data.weight[data.member_row][held], data.weight[inside], data.all_weight[known]]
-        ),
-        minlength=days * columns,
-    ).astype(np.float64)
-    every = np.arange(first_day * 24, (last_day + 1) * 24)
-    level = None
-    rhythm = data.weight[inside]
-    if data.exposure is not None:
-        level = data.exposure.of(every)
-        rhythm = rhythm / data.exposure.of(data.hours[inside])
-    weekly: Floats = np.bincount(
-        day[inside] * HOURS_A_WEEK + hour_of_week(data.hours[inside]),
-        weights=rhythm,
-        minlength=days * HOURS_A_WEEK,
-    ).astype(np.float64)
-    return baselines(
-        flat.reshape(days, columns),
-        weekly.reshape(days, HOURS_A_WEEK),
-        first_day=first_day,
-        level=level,
-        delivered=None if data.delivered is None else data.delivered.of(every),
-    )
 
 
 def scan(
@@ -158,25 +84,51 @@ def scan(
     """Return all alarms at hours in [since, until], from baselines that only know the past.
 
     An alarm needs M >= N 720 / B (`family` N series, `false_alarms` B a product and month), M the
-    sum of those windows' terms that pass the surge gate. Evidence can rise only when a complaint
-    arrives, so only such hours are looked at. `first_day` is where the product's history begins.
+    sum of those windows' terms that pass the surge gate; or, in a busy series, a peak that chance
+    alone brings on B of 30 N days. Evidence can rise only when a complaint arrives, so only such
+    hours are looked at. `first_day` is where the product's history begins.
     """
     known = product_baselines(data, first_day=first_day, last_day=max(until // 24, first_day))
     looks = _looks(data, since=since, until=until, known=known)
     if not len(looks):
         return Scan((), 0, known)
     threshold = family / false_alarms
-    terms = _terms(looks, data, known)
+    terms = _terms(looks, data, known, hours_phi=np.zeros(len(looks)))
     evidence = _evidence(terms.logs)
     reached = np.flatnonzero(evidence >= threshold)
-    logs = terms.logs.copy()
+    busy = busy_looks(
+        looks,
+        terms.count,
+        terms.everything,
+        data,
+        known,
+        asked=reached,
+        needed=float(np.log(threshold)),
+    )
+    logs = terms.logs
+    again = reached[busy.hours_phi[reached] > 0]
+    if len(again):
+        logs[again] = _terms(looks[again], data, known, hours_phi=busy.hours_phi[again]).logs
     logs[reached] = _gated(terms, reached, needed=float(np.log(threshold * HOURS_A_MONTH)))
     evidence[reached] = _evidence(logs[reached])
+    peaks = np.exp(np.minimum(busy.log_evidence, LOG_CAP))
+    shown = np.maximum(evidence, peaks)
     alarms = tuple(
-        _alarm(i, looks, terms, logs[i], evidence, threshold, data=data, family=family, q=q)
-        for i in reached[evidence[reached] >= threshold]
+        _alarm(
+            i,
+            looks,
+            terms,
+            _peak(i, busy) if peaks[i] > evidence[i] else _rise(i, terms),
+            shown,
+            threshold,
+            data=data,
+            family=family,
+            q=q,
+        )
+        for i in np.flatnonzero(shown >= threshold).tolist()
     )
-    return Scan(alarms, len(looks), known)
+    judged = known.known_days[_today(looks[:, 0], known)] >= MIN_HISTORY_DAYS
+    return Scan(alarms, int((judged | (busy.hours_phi > 0)).sum()), known)
 
 
 def _evidence(logs: Floats) -> Floats:
@@ -206,14 +158,19 @@ def _looks(data: SeriesData, *, since: int, until: int, known: Baselines) -> Int
     """Return (hour, series) pairs in order of time."""
     hour = data.hours[data.member_row]
     wanted = data.testable & (hour >= since) & (hour <= until)
-    row = np.clip(hour // 24 - known.first_day, 0, len(known.known_days) - 1)
-    wanted &= (known.known_days[row] >= MIN_HISTORY_DAYS) & (data.weight[data.member_row] > 0)
+    wanted &= (_today(hour, known) > LEAST_DAYS) & (data.weight[data.member_row] > 0)
     wanted &= hour >= data.ready[data.member_series]
     keys = np.unique((hour[wanted] << _SERIES_SHIFT) | data.member_series[wanted])
     return np.stack([keys >> _SERIES_SHIFT, keys & ((1 << _SERIES_SHIFT) - 1)], axis=1)
 
 
-def _terms(looks: Ints, data: SeriesData, known: Baselines) -> _Terms:
+def _today(hours: Ints, known: Baselines) -> Ints:
+    """Return the row of the baselines of the day on which each hour lies."""
+    return np.clip(hours // 24 - known.first_day, 0, len(known.known_days) - 1)
+
+
+def _terms(looks: Ints, data: SeriesData, known: Baselines, *, hours_phi: Floats) -> _Terms:
+    """Return the terms of the looks, `hours_phi` [looks] the overdispersion of hours in busy series."""
     hours, series = looks[:, 0], looks[:, 1]
     passed = np.concatenate([[0.0], np.cumsum(known.by_hour)])
     end = hours + 1 - known.first_day * 24
@@ -247,10 +204,13 @@ def _terms(looks: Ints, data: SeriesData, known: Baselines) -> _Terms:
             surged,
             mean=mean,
             shape=shape[:, w],
-            phi=known.phi[row, series],
+            phi=np.maximum(known.phi[row, series], hours_phi if width < 24 else 0.0),
             width=width,
         )
+        if width < 24:
+            logs[hours_phi >= BURSTING_PHI, w] = -np.inf
         logs[known.known_days[row] < MIN_HISTORY_DAYS, w] = -np.inf
+    logs[known.known_days[_today(hours, known)] < MIN_HISTORY_DAYS] = -np.inf
     _drop_what_is_over(logs)
     return _Terms(logs, count, expected, everything, share, shape)
 
@@ -302,9 +262,9 @@ def _gated(terms: _Terms, reached: Ints, *, needed: float) -> Floats:
     Taken window by window: a broad rise in the longest must not hide what stands out in hours. A
     term so small that eight of its size would not reach the threshold needs no test.
     """
-    logs = terms.logs[reached].copy()
-    look, window = np.nonzero(logs >= needed - np.log(len(WINDOWS_H)))
-    logs[logs < needed - np.log(len(WINDOWS_H))] = -np.inf
+    kept = terms.logs[reached].copy()
+    look, window = np.nonzero(kept >= needed - np.log(len(WINDOWS_H)))
+    kept[kept < needed - np.log(len(WINDOWS_H))] = -np.inf
     at = reached[look]
     passed = surge_gate(
         terms.count[at, window],
@@ -312,15 +272,48 @@ def _gated(terms: _Terms, reached: Ints, *, needed: float) -> Floats:
         terms.share[at, window],
         shape=terms.shape[at, window],
     )
-    logs[look[~passed], window[~passed]] = -np.inf
-    return np.asarray(logs)
+    kept[look[~passed], window[~passed]] = -np.inf
+    return np.asarray(kept)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What an alarm rests on: a window's place, what was expected in it and in six hours, its usual share."""
+
+    window: int
+    expected: float
+    expected_6h: float
+    usual_share: float
+    peak: bool
+
+
+def _rise(i: int, terms: _Terms) -> _Shown:
+    window = int(terms.logs[i].argmax())
+    six = WINDOWS_H.index(6)
+    return _Shown(
+        window,
+        float(terms.expected[i, window]),
+        float(terms.expected[i, six]),
+        float(terms.share[i, window]),
+        peak=False,
+    )
+
+
+def _peak(i: int, busy: BusyLooks) -> _Shown:
+    return _Shown(
+        int(busy.window[i]),
+        float(busy.expected[i]),
+        float(busy.expected_6h[i]),
+        float(busy.share[i]),
+        peak=True,
+    )
 
 
 def _alarm(
     i: int,
     looks: Ints,
     terms: _Terms,
-    logs: Floats,
+    shown: _Shown,
     evidence: Floats,
     threshold: float,
     *,
@@ -332,24 +325,24 @@ def _alarm(
     # e-BH over what every series showed last in the day up to this look.
     recent = slice(int(np.searchsorted(looks[:, 0], hour - 24, side="right")), i + 1)
     newest = dict(zip(looks[recent, 1].tolist(), evidence[recent].tolist(), strict=True))
-    shown = np.array(list(newest.values()))
+    seen = np.array(list(newest.values()))
     place = list(newest).index(series)
-    window = int(logs.argmax())
-    six = WINDOWS_H.index(6)
+    window = shown.window
     return Alarm(
         series=series,
         hour=hour,
         window_h=WINDOWS_H[window],
         count=float(terms.count[i, window]),
-        expected=float(terms.expected[i, window]),
+        expected=shown.expected,
         evidence=float(evidence[i]),
         threshold=threshold,
-        fdr_pass=bool(e_bh(shown, family=family, q=q)[place]),
-        count_6h=float(terms.count[i, six]),
-        expected_6h=float(terms.expected[i, six]),
+        fdr_pass=bool(e_bh(seen, family=family, q=q)[place]),
+        count_6h=float(terms.count[i, WINDOWS_H.index(6)]),
+        expected_6h=shown.expected_6h,
         share=float(terms.count[i, window] / max(terms.everything[i, window], 1e-9)),
-        usual_share=float(terms.share[i, window]),
+        usual_share=shown.usual_share,
         exposure_ratio=_exposure_ratio(data, hour, WINDOWS_H[window]),
+        peak=shown.peak,
     )
 
 

@@ -52,6 +52,26 @@ def test_a_burst_is_raised_with_its_complaints_and_figures():
     assert signal["window_start"] < context.now <= signal["window_end"] + HOUR
 
 
+def test_where_complaints_come_by_the_dozen_a_week_of_history_is_enough():
+    context = InMemoryContext(now=NOW)
+    history = History()
+    for day in range(6):
+        for hour in range(24):
+            end = NOW - timedelta(days=day, hours=hour)
+            history.burst(int(history.rng.poisson(8)), end=end, hours=1)
+            history.burst(int(history.rng.poisson(8)), end=end, hours=1, category="praise")
+    assert run(context, history) == []
+    history.burst(80, end=NOW + 2 * HOUR, hours=2)
+    context.next_pass(now=NOW + 2 * HOUR)
+    (signal,) = run(context, history)
+    assert (signal["kind"], signal["series_id"]) == ("category", "payment failure")
+    assert signal["count"] >= 40
+    # What the busiest such hours of a usual day bring, not the little that six days have taught.
+    assert 8 <= signal["baseline"] <= signal["count"] / 2
+    assert signal["baseline_6h"] >= signal["baseline"]
+    assert not signal["historic"]
+
+
 def test_a_product_without_ratings_or_versions_is_looked_at_as_well():
     context, history = started(rating=None, version=None)
     history.burst(12, end=NOW + 3 * HOUR, rating=None, version=None)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from closeloop.stats.exposure import exposure_of
-from closeloop.stats.scan import SeriesData, scan
+from closeloop.stats.scan import scan
+from closeloop.stats.series import SeriesData
 
 DAYS = 70
 FIRST_DAY = 18_000
@@ -191,3 +192,141 @@ def test_a_look_at_the_new_hours_alone_says_the_same_with_known_users():
     whole = [a for a in look(rows, exposure=users).alarms if a.hour >= END - 10]
     assert whole
     assert list(look(rows, since=END - 10, exposure=users).alarms) == whole
+
+
+# Busy series: dozens of complaints a day.
+
+BUSY_RATES = (20.0, 12.0)
+"""Complaints an hour of two busy series, twice as many by day and hardly any at night."""
+
+
+def busy_product(seed: int, *, days: int = 40, bursts: float = 0.0, level=None):
+    """(hours, weight, series) of the cells of two busy series and of other feedback (-1)."""
+    rng = np.random.default_rng(seed)
+    rhythm = np.tile(1.0 + 0.9 * np.sin((np.arange(24) - 9.0) * np.pi / 12.0), days)
+    rates = np.outer((*BUSY_RATES, 40.0), rhythm)
+    if level is not None:
+        rates = rates * level
+    if bursts:
+        rates = rates * rng.gamma(1.0 / bursts, bursts, rates.shape)
+    return rng.poisson(rates).astype(float)
+
+
+def look_busy(counts, *, since=0, exposure=None, until=None, first_day=FIRST_DAY):
+    hour, series = np.nonzero(counts.T)
+    weight, hours = counts.T[hour, series], hour + first_day * 24
+    own = series < len(counts) - 1
+    return scan(
+        SeriesData(
+            hours=hours[own],
+            weight=weight[own],
+            all_hours=hours,
+            all_weight=weight,
+            member_row=np.arange(int(own.sum())),
+            member_series=series[own],
+            testable=np.ones(int(own.sum()), dtype=np.bool_),
+            ready=np.zeros(len(counts) - 1, dtype=np.int64),
+            exposure=exposure,
+        ),
+        since=first_day * 24 + since,
+        until=first_day * 24 + (counts.shape[1] if until is None else until),
+        first_day=first_day,
+        family=len(counts) - 1,
+        false_alarms=1.0,
+        q=0.1,
+    )
+
+
+def test_a_busy_series_is_looked_at_after_three_whole_days():
+    counts = busy_product(1, days=6)
+    counts[0, 24 * 5 + 14 : 24 * 5 + 17] *= 5.0
+    found = look_busy(counts)
+    (first, *_) = found.alarms
+    assert first.series == 0
+    assert first.hour - FIRST_DAY * 24 == 24 * 5 + 14
+    usual = BUSY_RATES[0] * 1.9 * first.window_h
+    assert first.expected == pytest.approx(usual, rel=0.3)
+    assert first.expected_6h == pytest.approx(BUSY_RATES[0] * 1.9 * 6, rel=0.3)
+    assert first.count > 3 * first.expected
+    assert first.usual_share == pytest.approx(20.0 / 72.0, rel=0.1)
+    assert found.looks > 0
+    early = busy_product(1, days=4)
+    early[0, 24 * 3 + 14 : 24 * 3 + 17] *= 5.0
+    assert not look_busy(early).alarms
+
+
+def test_twice_the_complaints_by_day_are_found_within_hours():
+    delays = []
+    for seed in range(10):
+        counts = busy_product(seed)
+        counts[0, 24 * 38 + 13 :] *= 2.0
+        alarms = [a for a in look_busy(counts, since=24 * 38 + 13).alarms if a.series == 0]
+        delays.append(alarms[0].hour - (FIRST_DAY + 38) * 24 - 13 if alarms else 99)
+    assert np.median(delays) <= 4
+
+
+def test_a_busy_night_is_still_found_at_night():
+    counts = busy_product(2)
+    counts[0, 24 * 38 : 24 * 38 + 5] += 12.0
+    alarms = look_busy(counts, since=24 * 38, until=24 * 38 + 5).alarms
+    assert alarms
+    assert alarms[0].series == 0
+
+
+def test_bursts_of_hours_raise_little():
+    raised = 0
+    for seed in range(10):
+        days = {(a.series, a.hour // 24) for a in look_busy(busy_product(seed, bursts=0.8)).alarms}
+        raised += len(days)
+    # Ten products, a month and more of looks each.
+    assert raised <= 1.5 * 10 * 36 / 30
+
+
+def test_a_surge_of_everything_raises_no_busy_series():
+    level = np.ones(40 * 24)
+    level[38 * 24 :] = 4.0
+    raised = sum(
+        len({a.series for a in look_busy(busy_product(seed, level=level), since=38 * 24).alarms})
+        for seed in range(15)
+    )
+    assert raised <= 0.06 * 30
+
+
+def test_twice_the_users_with_twice_the_complaints_are_no_peak():
+    level = np.ones(40 * 24)
+    level[38 * 24 :] = 2.0
+    users = exposure_of(
+        np.arange(40 * 24) + FIRST_DAY * 24, np.ones(40 * 24, dtype=np.int64), 1_000.0 * level
+    )
+    lone = [busy_product(seed, level=level)[:1] for seed in range(6)]
+    # A queue of one category: nothing beside it tells of a surge.
+    lone = [np.concatenate([c, np.zeros((1, c.shape[1]))]) for c in lone]
+    known = [look_busy(c, since=38 * 24, exposure=users).alarms for c in lone]
+    unknown = [look_busy(c, since=38 * 24).alarms for c in lone]
+    assert sum(map(bool, known)) <= 1
+    assert all(unknown)
+
+
+def test_a_look_at_the_new_hours_of_a_busy_series_alone_says_the_same():
+    counts = busy_product(5, days=60, bursts=0.3)
+    counts[1, 24 * 58 + 10 : 24 * 58 + 14] *= 4.0
+    whole = [a for a in look_busy(counts).alarms if a.hour >= (FIRST_DAY + 58) * 24]
+    assert whole
+    assert list(look_busy(counts, since=58 * 24).alarms) == whole
+    parts = [
+        a
+        for hour in range(58 * 24, 60 * 24)
+        for a in look_busy(counts, since=hour, until=hour).alarms
+    ]
+    assert parts == whole
+
+
+def test_what_comes_later_does_not_change_a_busy_look():
+    counts = busy_product(6, days=30)
+    counts[0, 24 * 25 + 12 : 24 * 25 + 15] *= 4.0
+    later = counts.copy()
+    later[:, 24 * 26 :] *= 3.0
+    until = 24 * 26 - 1
+    seen = look_busy(counts, until=until)
+    assert seen.alarms
+    assert look_busy(later, until=until).alarms == seen.alarms

@@ -1,0 +1,137 @@
+"""Busy series: what an hour is held against where complaints come by the dozen.
+
+The baseline learns how much days differ, and takes hours to differ no more. Of reviews that is true.
+Where people read and answer each other, hours differ far more than days, and the hour of the week says
+little of when. So a busy hour is held against the busiest hours of the days before it: the peaks of
+one and of three hours, by their logarithm. Whole days are compared only, so that no rhythm need be
+known, and three of them are enough to begin with.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import t as student
+
+from closeloop.stats.baseline import HOLD_BACK_DAYS, PHI_POOL_WEIGHT, Floats, Ints
+from closeloop.stats.series import Bools
+
+PEAK_WINDOWS_H = (1, 3)
+PEAK_DAYS = 42
+"""What was usual more than six weeks ago is forgotten."""
+LEAST_DAYS = 3
+LEAST_KNOWN_DAYS = 7
+"""Days of a baseline that hours may be measured against."""
+BUSY_PEAK = 15.0
+"""Complaints in the busiest three hours of a usual day from which on a series is busy."""
+PRIOR_SPREAD = 0.2
+"""How far a day's peak lies from the usual (sd of its logarithm) before any day is known: as far as
+chance alone moves one of twenty-five complaints."""
+PRIOR_DAYS = 10.0
+"""What that is worth, in days."""
+MOST_FREEDOM = 14
+"""Degrees of freedom at most: the logarithm of a day's peak has heavier tails than a normal law. With
+as many as days are known, series whose hours come in bursts raise up to four times as often as they
+may (tested deep in the tail, as one of twenty or fifty)."""
+PEAK_CAP_SD = 2.0
+"""Higher peaks enter mean and spread as this many robust deviations above the median."""
+NORMAL_MAD = 1.4826
+"""Standard deviations of a normal law in one median absolute deviation."""
+LEAST_COUNT = 0.5
+DAYS_A_MONTH = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Peaks:
+    """What the peaks of each day are held against: arrays [days, windows].
+
+    `usual` is the logarithm of the usual peak, `spread` how far a new day's lies from it (standard
+    deviations of the logarithm); `known` [days] is how many days before each they rest on.
+    """
+
+    usual: Floats
+    spread: Floats
+    known: Ints
+
+    def busy(self, day: Ints) -> Bools:
+        """Return whether the series is busy on each of the days, and long enough known to say so."""
+        three = self.usual[day, PEAK_WINDOWS_H.index(3)]
+        return np.asarray((self.known[day] >= LEAST_DAYS) & (three >= np.log(BUSY_PEAK)))
+
+    def log_evidence(self, day: Ints, counts: Floats) -> Floats:
+        """Return log of 1 / (60 p) [looks, windows], p of a day with such a peak or a higher one.
+
+        `counts` [looks, windows] come in the windows that end with a look. At 0 a series alarms once
+        a month by chance, in each of two windows every other month; at log N a product of N series.
+        p is Student's, with as many degrees of freedom as days are known, up to fourteen.
+        """
+        far = np.log(np.maximum(counts, LEAST_COUNT)) - self.usual[day]
+        freedom = np.clip(self.known[day], 1, MOST_FREEDOM)
+        p = student.logsf(far / self.spread[day], freedom[:, None])
+        return np.asarray(-p - np.log(DAYS_A_MONTH * len(PEAK_WINDOWS_H)))
+
+
+def daily_peaks(hourly: Floats, whole: Bools) -> Peaks:
+    """Return what the peaks of the days before each day lead one to expect.
+
+    `hourly` [24 days] are complaints; only days that are `whole` [days] count. The usual peak is the
+    mean of the last 42 days, the spread their deviation; peaks more than two robust deviations above
+    the median enter both as two, so that an earlier incident does not become the norm. The spread
+    starts from .2, which is worth ten days.
+    """
+    passed = np.concatenate([[0.0], np.cumsum(hourly)])
+    end = np.arange(len(hourly)) + 1
+    sums = np.stack([passed[end] - passed[np.maximum(end - w, 0)] for w in PEAK_WINDOWS_H], axis=1)
+    peaks = np.log(np.maximum(sums, LEAST_COUNT)).reshape(-1, 24, len(PEAK_WINDOWS_H)).max(axis=1)
+    peaks[~whole] = np.nan
+    earlier = np.concatenate([np.full((PEAK_DAYS, len(PEAK_WINDOWS_H)), np.nan), peaks[:-1]])
+    before = np.lib.stride_tricks.sliding_window_view(earlier, PEAK_DAYS, axis=0).copy()
+    known = np.isfinite(before[:, 0]).sum(axis=1)
+    before[known == 0] = 0.0
+    middle = np.nanmedian(before, axis=2)
+    about = NORMAL_MAD * np.nanmedian(np.abs(before - middle[:, :, None]), axis=2)
+    cap = middle + PEAK_CAP_SD * np.sqrt(_with_prior(about**2, known))
+    capped = np.minimum(before, cap[:, :, None])
+    usual = np.nanmean(capped, axis=2)
+    squares = np.nansum((capped - usual[:, :, None]) ** 2, axis=2)
+    variance = _with_prior(squares / np.maximum(known - 1, 1)[:, None], known)
+    # A new day lies from a mean of n days as far as they do, and as far as the mean errs.
+    new = 1.0 + 1.0 / np.maximum(known, 1)
+    return Peaks(usual, np.sqrt(variance * new[:, None]), known)
+
+
+def _with_prior(variance: Floats, known: Ints) -> Floats:
+    days = known[:, None]
+    return np.asarray((days * variance + PRIOR_DAYS * PRIOR_SPREAD**2) / (days + PRIOR_DAYS))
+
+
+def hour_overdispersion(
+    hourly: Floats, by_hour: Floats, *, mean: Floats, shape: Floats, phi: Floats, known: Ints
+) -> Floats:
+    """Return how much hours vary beyond their expectation, on each day: at least as days do (`phi`).
+
+    `hourly` and their exposure `by_hour` [24 days]; `mean` a day, its `shape`, `phi`, and the days that
+    they rest on, `known` [days], as the baseline has them. By moments, over the 42 days that end three
+    before each day (as the baseline holds back), drawn to the days' own with the weight that the
+    baseline gives its pool. Days of which less than a week was known say nothing.
+    """
+    expected = np.repeat(mean, 24) * by_hour
+    excess = (hourly - expected) ** 2 - expected - expected**2 / np.repeat(shape, 24)
+    told = np.repeat(known >= LEAST_KNOWN_DAYS, 24)
+    over, square = (
+        _held_back(in_days_before(hourly * told, PEAK_DAYS)) for hourly in (excess, expected**2)
+    )
+    found = (over + PHI_POOL_WEIGHT * phi) / (square + PHI_POOL_WEIGHT)
+    return np.asarray(np.maximum(found, phi))
+
+
+def in_days_before(hourly: Floats, days: int) -> Floats:
+    """Return what came in so many days before each day; `hourly` [24 days]."""
+    passed = np.concatenate([[0.0], np.cumsum(hourly.reshape(-1, 24).sum(axis=1))])
+    day = np.arange(len(passed) - 1)
+    return np.asarray(passed[day] - passed[np.maximum(day - days, 0)])
+
+
+def _held_back(daily: Floats) -> Floats:
+    return np.concatenate([np.zeros(HOLD_BACK_DAYS), daily])[: len(daily)]
