@@ -1,0 +1,160 @@
+"""False alarms and delays in simulated products whose complaints come by the dozen an hour.
+
+    python benchmarks/busy.py [--series-months 300]
+
+A product has 1, 5 or 20 series of 60 to 600 complaints a day (each 300 where it is one) with a daily
+rhythm, and twice as much praise. What varies beyond chance: days (gamma, phi .3), hours (logarithm, sd
+.5, eight tenths of it carried over from hour to hour), both, or everything at once (a holiday, a rating
+prompt). Each product is run for 80 days from its first, with one false alarm a product and month
+allowed. Alarms of a series within a week are one problem; "would be a ticket": passed e-BH at q = .1.
+Rises last two days in one of the series, after sixty calm ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import NamedTuple
+
+import numpy as np
+
+from closeloop.stats.baseline import Floats
+from closeloop.stats.scan import Alarm, scan
+from closeloop.stats.series import SeriesData
+from detector import FIRST_DAY, RHYTHM, _problems
+
+DAYS, YOUNG_DAYS, SURGE_DAY, RISE_DAY = 80, 17, 60, 60
+PERSISTENCE = 0.8
+
+
+class World(NamedTuple):
+    """What varies: days by `phi`, hours by `bursts`; everything by `surge` for some days."""
+
+    name: str
+    phi: float = 0.0
+    bursts: float = 0.0
+    surge: float = 1.0
+    surge_days: int = 0
+
+
+WORLDS = (
+    World("chance only"),
+    World("days vary (phi .3)", phi=0.3),
+    World("hours come in bursts", bursts=0.5),
+    World("days vary and hours come in bursts", phi=0.3, bursts=0.5),
+    World("holiday, everything x2.5 for 4 days", surge=2.5, surge_days=4),
+    World("rating prompt, everything x4 for a day", surge=4.0, surge_days=1),
+)
+RISES = ((1.5, 14), (2.0, 14), (2.0, 2), (3.0, 14), (3.0, 2), (5.0, 2))
+
+
+def main() -> None:
+    """Print false alarms by world and size of product, then how soon rises are found."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--series-months", type=int, default=300)
+    options = parser.parse_args()
+    print(
+        "| world | series | problems a product-month, first 17 days | later | would be tickets "
+        "| series raised in the surge |\n|---|---|---|---|---|---|"
+    )
+    for world in WORLDS:
+        for size in (1, 5, 20):
+            products = max(1, round(options.series_months * 30 / DAYS / size))
+            print(_false_alarms(world, size, products), flush=True)
+    print(
+        "\n| world | series | rise | begins at | found | median hours |\n|---|---|---|---|---|---|"
+    )
+    for world in WORLDS[:3]:
+        for size in (1, 20):
+            for rise, at in RISES:
+                print(_rise(world, size, rise, at, products=max(12, 40 // size)), flush=True)
+
+
+def _false_alarms(world: World, size: int, products: int) -> str:
+    young = later = tickets = surged = 0
+    for seed in range(products):
+        rng = np.random.default_rng(seed)
+        for problem in _problems(_alarms(_counts(rng, _rates(rng, size), world))):
+            day = problem.hour // 24 - FIRST_DAY
+            young += day < YOUNG_DAYS
+            later += day >= YOUNG_DAYS
+            tickets += problem.fdr_pass
+            surged += 0 <= day - SURGE_DAY <= 5
+    # Nothing is looked at before the fifth day.
+    looked = products * (YOUNG_DAYS - 4) / 30, products * (DAYS - YOUNG_DAYS) / 30
+    in_surge = f"{surged / products / size:.3f}" if world.surge_days else ""
+    return (
+        f"| {world.name} | {size} | {young / looked[0]:.2f} | {later / looked[1]:.2f} "
+        f"| {tickets / sum(looked):.2f} | {in_surge} |"
+    )
+
+
+def _rise(world: World, size: int, rise: float, at: int, *, products: int) -> str:
+    delays = []
+    for seed in range(products):
+        rng = np.random.default_rng(seed)
+        rates = _rates(rng, size)
+        rates[0] = 300.0
+        counts = _counts(rng, rates, world)
+        start = RISE_DAY * 24 + at
+        usual = rates[0] / 24.0 * np.tile(np.roll(RHYTHM, -at), 2)
+        counts[0, start : start + 48] += rng.poisson((rise - 1.0) * usual)
+        hours = [
+            a.hour - FIRST_DAY * 24 - start
+            for a in _alarms(counts, since=start)
+            if a.series == 0 and a.hour < FIRST_DAY * 24 + start + 48
+        ]
+        delays.append(min(hours) + 1.0 if hours else np.inf)
+    found, median = float(np.isfinite(delays).mean()), float(np.median(delays))
+    said = f"{median:.0f}" if np.isfinite(median) else ""
+    return f"| {world.name} | {size} | x{rise:g} | {at} h | {found:.2f} | {said} |"
+
+
+def _rates(rng: np.random.Generator, size: int) -> Floats:
+    if size == 1:
+        return np.array([300.0])
+    return np.asarray(np.exp(rng.uniform(np.log(60.0), np.log(600.0), size)))
+
+
+def _counts(rng: np.random.Generator, rates: Floats, world: World) -> Floats:
+    """Return hourly counts [series + 1, hours], praise last."""
+    level = np.ones(DAYS)
+    level[SURGE_DAY : SURGE_DAY + world.surge_days] = world.surge
+    all_rates = np.append(rates, 2.0 * rates.sum())
+    daily = np.outer(all_rates, level)
+    if world.phi:
+        daily *= rng.gamma(1.0 / world.phi, world.phi, daily.shape)
+    hourly = (daily[:, :, None] * (RHYTHM / 24.0)).reshape(len(all_rates), -1)
+    if world.bursts:
+        moved = rng.normal(size=hourly.shape)
+        for hour in range(1, hourly.shape[1]):
+            moved[:, hour] *= np.sqrt(1.0 - PERSISTENCE**2)
+            moved[:, hour] += PERSISTENCE * moved[:, hour - 1]
+        hourly *= np.exp(world.bursts * moved - world.bursts**2 / 2.0)
+    return rng.poisson(hourly).astype(np.float64)
+
+
+def _alarms(counts: Floats, *, since: int = 0) -> tuple[Alarm, ...]:
+    hour, series = np.nonzero(counts[:-1].T)
+    every = np.arange(counts.shape[1]) + FIRST_DAY * 24
+    return scan(
+        SeriesData(
+            hours=hour + FIRST_DAY * 24,
+            weight=counts[series, hour],
+            all_hours=every,
+            all_weight=counts.sum(axis=0),
+            member_row=np.arange(len(hour)),
+            member_series=series,
+            testable=np.ones(len(hour), dtype=np.bool_),
+            ready=np.zeros(len(counts) - 1, dtype=np.int64),
+        ),
+        since=FIRST_DAY * 24 + since,
+        until=(FIRST_DAY + DAYS) * 24,
+        first_day=FIRST_DAY,
+        family=len(counts) - 1,
+        false_alarms=1.0,
+        q=0.1,
+    ).alarms
+
+
+if __name__ == "__main__":
+    main()
