@@ -485,7 +485,7 @@ SIGNAL = Table(
             REAL,
             "users or orders in the window over the usual; null where none are known",
         ),
-        _c("detector", TEXT, "shiryaev-roberts or release-watch"),
+        _c("detector", TEXT, "shiryaev-roberts, daily-peaks or release-watch"),
         _c("evidence", REAL, "an e-value"),
         _c("threshold", REAL, "what evidence had to reach"),
         _c("family_size", INT, "series tested beside it"),

@@ -26,6 +26,7 @@ from closeloop.stats.scan import Alarm
 from closeloop.tables import SIGNAL
 
 SERIES_DETECTOR = "shiryaev-roberts"
+PEAK_DETECTOR = "daily-peaks"
 RELEASE_DETECTOR = "release-watch"
 GROWN = 1.25
 """A lasting signal is written again when its count has grown by a quarter."""
@@ -93,7 +94,7 @@ class SignalBook:
                 "share": alarm.share,
                 "usual_share": alarm.usual_share,
                 "exposure_ratio": alarm.exposure_ratio,
-                "detector": SERIES_DETECTOR,
+                "detector": PEAK_DETECTOR if alarm.peak else SERIES_DETECTOR,
                 "evidence": alarm.evidence,
                 "threshold": alarm.threshold,
                 "family_size": family,

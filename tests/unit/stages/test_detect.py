@@ -65,6 +65,7 @@ def test_where_complaints_come_by_the_dozen_a_week_of_history_is_enough():
     context.next_pass(now=NOW + 2 * HOUR)
     (signal,) = run(context, history)
     assert (signal["kind"], signal["series_id"]) == ("category", "payment failure")
+    assert signal["detector"] == "daily-peaks"
     assert signal["count"] >= 40
     # What the busiest such hours of a usual day bring, not the little that six days have taught.
     assert 8 <= signal["baseline"] <= signal["count"] / 2
