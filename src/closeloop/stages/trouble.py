@@ -32,6 +32,10 @@ CALM_BEFORE_H = 120
 """And at least so much before it, however long it lasts: when it began tells most."""
 FORERUN_H = 48
 """Before a signal's window its trouble may have begun."""
+WHOLE_WEEKS_H = 2 * HOURS_A_WEEK
+"""Less history has no hours of the week."""
+BASE_LEAST_H = 72
+"""Of a history that has just begun so much is left to take the usual rate from, if trouble allows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +69,24 @@ def span_of(view: ProductView, signal: Mapping[str, Any], complaints: Ints, *, n
     if signal["kind"] == SignalKind.RELEASE:
         # Low ratings of a version have no onset of their own, and begin with it.
         last = min(until, hour_of(signal["window_end"] + AFTERMATH))
-        first, onset = last - WINDOW_H, earliest
+        first, onset = _since_known(view, last - WINDOW_H, earliest), earliest
         counts, expected = _hourly(view, complaints, first, last)
     else:
         last = min(until + CALM_H, now)
         first = min(last - WINDOW_H, earliest - CALM_BEFORE_H)
+        first = _since_known(view, first, earliest)
         counts, expected = _hourly(view, complaints, first, last)
         onset = first + _onset(counts, expected, start - first)
     return Span(first, earliest, onset, until, last, counts, expected)
+
+
+def _since_known(view: ProductView, first: int, earliest: int) -> int:
+    """Return the hour from which on a trouble is looked at: none before the history, or in its base.
+
+    There nothing came, and the history's own beginning would pass for that of the trouble.
+    """
+    begins = int(view.hours[0])
+    return max(first, min(begins + BASE_LEAST_H, earliest), begins + 1)
 
 
 def complaints_of(view: ProductView, signal: Mapping[str, Any]) -> Ints:
@@ -92,9 +106,20 @@ def _hourly(view: ProductView, complaints: Ints, first: int, last: int) -> tuple
     before = int(((hours >= begin) & (hours < first)).sum())
     rate = max((before + 0.5) / max(first - begin, 24), NOISE_FLOOR)
     usual = view.hours[view.complaint & (view.hours < first)]
-    weekly = np.bincount(hour_of_week(usual), minlength=HOURS_A_WEEK).astype(np.float64)
-    profile = week_profiles(weekly[None, :])[0] * 24.0
+    profile = week_profiles(_weekly(usual, int(view.hours[0]), first)[None, :])[0] * 24.0
     return counts, np.asarray(rate * profile[hour_of_week(np.arange(first, last))])
+
+
+def _weekly(usual: Ints, begins: int, first: int) -> Floats:
+    """Return complaints by hour of the week; of under two weeks, by hour of the day.
+
+    Days that were never seen, or once more than others, would count as calm ones and as busy ones.
+    """
+    if first - begins >= WHOLE_WEEKS_H:
+        return np.bincount(hour_of_week(usual), minlength=HOURS_A_WEEK).astype(np.float64)
+    came = np.bincount(usual % DAY_H, minlength=DAY_H)
+    seen = np.bincount(np.arange(begins, first) % DAY_H, minlength=DAY_H)
+    return np.tile(came / np.maximum(seen, 1), HOURS_A_WEEK // DAY_H)
 
 
 def _onset(counts: Floats, expected: Floats, start: int) -> int:

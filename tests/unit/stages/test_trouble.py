@@ -123,3 +123,47 @@ def test_a_part_is_blamed_on_what_is_blamed_for_the_whole_or_when_sure(
 ):
     leader = Leader({None: 1.0 - larger, "r-2.0": larger}, 0.0)
     assert leader.allows("r-2.0", own) is allowed
+
+
+def young(*, days: int, fault: str) -> History:
+    """A product whose feedback began so many days ago, by the dozen an hour and less at night.
+
+    From a day ago on a third of it is on version 1.1, which brings `fault` as well.
+    """
+    history = History()
+    for hour in range(days * 24):
+        at = NOW - (days * 24 - hour) * HOUR
+        busy = 12 if 6 <= at.hour < 22 else 2
+        for category in ("payment failure", "praise"):
+            for n in range(busy):
+                new = hour >= (days - 1) * 24 and n % 3 == 0
+                history.add(at + n * HOUR / 20, category, version="1.1" if new else "1.0")
+        if hour >= (days - 1) * 24:
+            history.burst(2 * busy, end=at + HOUR, hours=1, category=fault, version="1.1")
+    return history
+
+
+@pytest.mark.parametrize("days", [5, 9])
+def test_the_beginning_of_a_short_history_is_not_taken_for_that_of_the_trouble(days):
+    history = young(days=days, fault="payment failure")
+    _, view = seen(history)
+    found = span(view, signal(NOW - 20 * HOUR, NOW), now=NOW)
+    assert found.first > hour_of(NOW - days * DAY)
+    calm = slice(0, found.onset - found.first)
+    # Nights and weekdays that the base never saw have their usual hours, too.
+    for start in range(0, calm.stop - 12, 12):
+        half_day = slice(start, start + 12)
+        assert found.counts[half_day].sum() == pytest.approx(
+            found.expected[half_day].sum(), rel=0.3
+        )
+    assert found.counts[calm.stop :].sum() > 2 * found.expected[calm.stop :].sum()
+
+
+@pytest.mark.parametrize("days", [5, 9])
+def test_a_release_is_found_behind_trouble_in_a_short_history(days):
+    history = young(days=days, fault="payment failure")
+    context, view = seen(history, release("1.1", NOW - DAY), now=NOW)
+    row = signal(NOW - 20 * HOUR, NOW)
+    found = weighed(context, view, row)
+    assert found["1.1"]["posterior"] > 0.9
+    assert found["1.1"]["blamed"]
