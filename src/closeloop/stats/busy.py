@@ -9,7 +9,8 @@ known, and three of them are enough to begin with.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import t as student
@@ -30,7 +31,7 @@ PRIOR_SPREAD = 0.2
 chance alone moves one of twenty-five complaints."""
 PRIOR_DAYS = 10.0
 """What that is worth, in days."""
-MOST_FREEDOM = 14
+MOST_FREEDOM = 14.0
 """Degrees of freedom at most: the logarithm of a day's peak has heavier tails than a normal law. With
 as many as days are known, series whose hours come in bursts raise up to four times as often as they
 may (tested deep in the tail, as one of twenty or fifty)."""
@@ -46,28 +47,37 @@ DAYS_A_MONTH = 30.0
 class Peaks:
     """What the peaks of each day are held against: arrays [days, windows].
 
-    `usual` is the logarithm of the usual peak, `spread` how far a new day's lies from it (standard
-    deviations of the logarithm); `known` [days] is how many days before each they rest on.
+    `usual` is the logarithm of the usual peak and `variance` that of the days about it; `known` [days]
+    is how many days before each they rest on. `prior` is the variance before any day is known.
     """
 
     usual: Floats
-    spread: Floats
+    variance: Floats
     known: Ints
+    prior: Floats
 
     def busy(self, day: Ints) -> Bools:
         """Return whether the series is busy on each of the days, and long enough known to say so."""
         three = self.usual[day, PEAK_WINDOWS_H.index(3)]
         return np.asarray((self.known[day] >= LEAST_DAYS) & (three >= np.log(BUSY_PEAK)))
 
+    @property
+    def spread(self) -> Floats:
+        """How far a new day's peak lies from the usual one: standard deviations of the logarithm."""
+        # It lies from a mean of n days as far as they do, and as far as the mean errs.
+        new = 1.0 + 1.0 / np.maximum(self.known, 1)
+        return np.sqrt(_with_prior(self.variance, self.known, self.prior) * new[:, None])
+
     def log_evidence(self, day: Ints, counts: Floats) -> Floats:
         """Return log of 1 / (60 p) [looks, windows], p of a day with such a peak or a higher one.
 
         `counts` [looks, windows] come in the windows that end with a look. At 0 a series alarms once
         a month by chance, in each of two windows every other month; at log N a product of N series.
-        p is Student's, with as many degrees of freedom as days are known, up to fourteen.
+        p is Student's; the days known and those that the prior is worth are its degrees of freedom,
+        fourteen at most.
         """
         far = np.log(np.maximum(counts, LEAST_COUNT)) - self.usual[day]
-        freedom = np.clip(self.known[day], 1, MOST_FREEDOM)
+        freedom = np.minimum(self.known[day] + PRIOR_DAYS - 1.0, MOST_FREEDOM)
         p = student.logsf(far / self.spread[day], freedom[:, None])
         return np.asarray(-p - np.log(DAYS_A_MONTH * len(PEAK_WINDOWS_H)))
 
@@ -76,9 +86,8 @@ def daily_peaks(hourly: Floats, whole: Bools) -> Peaks:
     """Return what the peaks of the days before each day lead one to expect.
 
     `hourly` [24 days] are complaints; only days that are `whole` [days] count. The usual peak is the
-    mean of the last 42 days, the spread their deviation; peaks more than two robust deviations above
-    the median enter both as two, so that an earlier incident does not become the norm. The spread
-    starts from .2, which is worth ten days.
+    mean of the last 42 days; peaks more than two robust deviations above their median enter it, and
+    the variance, as two, so that an earlier incident does not become the norm.
     """
     passed = np.concatenate([[0.0], np.cumsum(hourly)])
     end = np.arange(len(hourly)) + 1
@@ -89,21 +98,35 @@ def daily_peaks(hourly: Floats, whole: Bools) -> Peaks:
     before = np.lib.stride_tricks.sliding_window_view(earlier, PEAK_DAYS, axis=0).copy()
     known = np.isfinite(before[:, 0]).sum(axis=1)
     before[known == 0] = 0.0
+    prior = np.full(peaks.shape, PRIOR_SPREAD**2)
     middle = np.nanmedian(before, axis=2)
     about = NORMAL_MAD * np.nanmedian(np.abs(before - middle[:, :, None]), axis=2)
-    cap = middle + PEAK_CAP_SD * np.sqrt(_with_prior(about**2, known))
+    cap = middle + PEAK_CAP_SD * np.sqrt(_with_prior(about**2, known, prior))
     capped = np.minimum(before, cap[:, :, None])
     usual = np.nanmean(capped, axis=2)
     squares = np.nansum((capped - usual[:, :, None]) ** 2, axis=2)
-    variance = _with_prior(squares / np.maximum(known - 1, 1)[:, None], known)
-    # A new day lies from a mean of n days as far as they do, and as far as the mean errs.
-    new = 1.0 + 1.0 / np.maximum(known, 1)
-    return Peaks(usual, np.sqrt(variance * new[:, None]), known)
+    return Peaks(usual, squares / np.maximum(known - 1, 1)[:, None], known, prior)
 
 
-def _with_prior(variance: Floats, known: Ints) -> Floats:
+def pooled(series: Sequence[Peaks]) -> list[Peaks]:
+    """Return the peaks of a product's series, each with what its other busy ones tell as its prior.
+
+    A few days say little of how far a series' peaks vary; twenty series of them say much. The pool
+    starts from a spread of .2, which is worth ten days.
+    """
+    if len(series) < 2:
+        return list(series)
+    days = np.arange(len(series[0].known))
+    worth = np.stack([p.busy(days) * p.known for p in series]).astype(np.float64)[:, :, None]
+    told = worth * np.stack([p.variance for p in series])
+    others, days_told = told.sum(axis=0) - told, worth.sum(axis=0) - worth
+    priors = (others + PRIOR_DAYS * PRIOR_SPREAD**2) / (days_told + PRIOR_DAYS)
+    return [replace(p, prior=prior) for p, prior in zip(series, priors, strict=True)]
+
+
+def _with_prior(variance: Floats, known: Ints, prior: Floats) -> Floats:
     days = known[:, None]
-    return np.asarray((days * variance + PRIOR_DAYS * PRIOR_SPREAD**2) / (days + PRIOR_DAYS))
+    return np.asarray((days * variance + PRIOR_DAYS * prior) / (days + PRIOR_DAYS))
 
 
 def hour_overdispersion(

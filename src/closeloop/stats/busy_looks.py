@@ -9,12 +9,14 @@ import numpy as np
 from closeloop.stats.baseline import HOLD_BACK_DAYS, Baselines, Floats, Ints
 from closeloop.stats.busy import (
     BUSY_PEAK,
+    LEAST_DAYS,
     PEAK_DAYS,
     PEAK_WINDOWS_H,
     Peaks,
     daily_peaks,
     hour_overdispersion,
     in_days_before,
+    pooled,
 )
 from closeloop.stats.evidence import WINDOWS_H, surge_factor, surge_gate
 from closeloop.stats.series import SeriesData
@@ -30,10 +32,10 @@ _PAST_DAYS = PEAK_DAYS + HOLD_BACK_DAYS + 1
 class BusyLooks:
     """What peaks say of each look: arrays [looks].
 
-    `log_evidence` is that of the most unusual window that no surge explains, -inf where there is none
-    or the series is not busy; `window` is its place in WINDOWS_H. `expected` come in the busiest such hours
-    of a usual day, and `expected_6h` at most in six; `share` is what part of all feedback the series usually
-    is. `hours_phi` is the overdispersion of its hours, 0 where it is not busy.
+    `log_evidence` is that of the most unusual window that no surge explains, -inf where there is
+    none or the series is not busy; `window` is its place in WINDOWS_H. `expected` come in the busiest
+    such hours of a usual day, and `expected_6h` at most in six; `share` is what part of all feedback
+    the series usually is. `hours_phi` is the overdispersion of its hours, 0 where it is not busy.
     """
 
     log_evidence: Floats
@@ -57,8 +59,8 @@ def busy_looks(
     """Return what peaks say of looks (hour, series), in order of time.
 
     `count` and `everything` [looks, windows] are the complaints of the series and all feedback in each
-    of WINDOWS_H. Nothing is said of a series whose looks all hold fewer complaints than the peak of a
-    busy day, unless one of the looks `asked` for (their places) is its own. Evidence whose logarithm is under `needed` is not
+    of WINDOWS_H. Where no look holds as many complaints as the peak of a busy day and none is `asked`
+    for (their places), nothing is said at all. Evidence whose logarithm is under `needed` is not
     tested for surges, and counts as none.
     """
     count, everything = count[:, _COLUMNS], everything[:, _COLUMNS]
@@ -67,19 +69,18 @@ def busy_looks(
         np.zeros(len(looks), dtype=np.int64),
         *(np.zeros(len(looks)) for _ in range(4)),
     )
-    many = np.flatnonzero(count[:, _THREE] >= BUSY_PEAK)
-    wanted = np.unique(looks[np.concatenate([asked, many]), 1])
-    if not len(wanted):
+    if not len(asked) and not (count[:, _THREE] >= BUSY_PEAK).any():
         return found
-    past = _Past(data, known, wanted, first=int(looks[0, 0]) // 24, last=int(looks[-1, 0]) // 24)
+    past = _Past(data, known, first=int(looks[0, 0]) // 24, last=int(looks[-1, 0]) // 24)
     order = np.argsort(looks[:, 1], kind="stable")
-    starts = np.searchsorted(looks[order, 1], wanted)
-    ends = np.searchsorted(looks[order, 1], wanted, side="right")
-    for place in range(len(wanted)):
+    starts = np.searchsorted(looks[order, 1], past.series)
+    ends = np.searchsorted(looks[order, 1], past.series, side="right")
+    peaks = pooled([daily_peaks(own, past.whole) for own in past.own / past.level])
+    for place, held in enumerate(peaks):
         rows = order[starts[place] : ends[place]]
-        own = past.series(place)
-        rows = rows[own.peaks.busy(looks[rows, 0] // 24 - past.first_day)]
+        rows = rows[held.busy(looks[rows, 0] // 24 - past.first_day)]
         if len(rows):
+            own = past.told(place, held)
             _say(found, rows, looks[rows, 0], count[rows], everything[rows], own, past, needed)
     return found
 
@@ -135,40 +136,46 @@ def _say(
 
 
 class _Past:
-    """Hourly complaints of some series and of the product, as far back as a look at `first` needs."""
+    """Hourly complaints of a product as far back as a look at the day `first` needs.
 
-    def __init__(
-        self, data: SeriesData, known: Baselines, wanted: Ints, *, first: int, last: int
-    ) -> None:
+    `own` [series, 24 days] are those of the `series` (their places among the product's) that may have
+    been busy, `level` [24 days] the users or orders behind each hour, `whole` [days] the days that count.
+    """
+
+    def __init__(self, data: SeriesData, known: Baselines, *, first: int, last: int) -> None:
         self.first_day = max(first - _PAST_DAYS, known.first_day)
-        self._first_hour = self.first_day * 24
-        self._known, self._wanted = known, wanted
+        self._first_hour, self._known = self.first_day * 24, known
         hours = np.arange(self._first_hour, (last + 1) * 24)
-        self._level = np.ones(len(hours)) if data.exposure is None else data.exposure.of(hours)
+        self.level = np.ones(len(hours)) if data.exposure is None else data.exposure.of(hours)
         # The first day is rarely whole, and its first hours' windows reach back before it.
-        self._whole = np.arange(len(hours) // 24) > 0
+        self.whole = np.arange(len(hours) // 24) > 0
         if data.delivered is not None:
-            self._whole &= data.delivered.of(hours).reshape(-1, 24).mean(axis=1) >= WHOLE
-        held = np.isin(data.member_series, wanted)
-        rows = data.member_row[held]
-        series = np.searchsorted(wanted, data.member_series[held])
-        self._own = self._by_hour(data.hours[rows], data.weight[rows], series, len(wanted))
-        only = np.zeros(len(data.hours), dtype=np.int64)
-        self._complaints = self._by_hour(data.hours, data.weight, only, 1)[0]
-        only = np.zeros(len(data.all_hours), dtype=np.int64)
-        self._feedback = self._by_hour(data.all_hours, data.all_weight, only, 1)[0]
+            self.whole &= data.delivered.of(hours).reshape(-1, 24).mean(axis=1) >= WHOLE
+        self._complaints = self._by_hour(data.hours, data.weight)
+        self._feedback = self._by_hour(data.all_hours, data.all_weight)
+        came = data.hours[data.member_row]
+        inside = (came >= self._first_hour) & (came < self._first_hour + len(hours))
+        weight = data.weight[data.member_row[inside]]
+        sums = np.bincount(data.member_series[inside], weights=weight, minlength=data.series)
+        many = np.flatnonzero(sums >= LEAST_DAYS * BUSY_PEAK)
+        own = np.array(
+            [
+                self._by_hour(came[one], data.weight[data.member_row[one]])
+                for one in _members(data.member_series, many)
+            ]
+        ).reshape(len(many), len(hours))
+        held = [i for i, hourly in enumerate(own / self.level) if _ever_busy(hourly)]
+        self.series, self.own = many[held], own[held]
 
-    def _by_hour(self, hours: Ints, weight: Floats, series: Ints, many: int) -> Floats:
-        size = len(self._level)
+    def _by_hour(self, hours: Ints, weight: Floats) -> Floats:
         place = hours - self._first_hour
-        inside = (place >= 0) & (place < size)
-        flat = series[inside] * size + place[inside]
-        sums = np.bincount(flat, weights=weight[inside], minlength=many * size)
-        return np.asarray(sums, dtype=np.float64).reshape(many, size)
+        inside = (place >= 0) & (place < len(self.level))
+        sums = np.bincount(place[inside], weights=weight[inside], minlength=len(self.level))
+        return np.asarray(sums, dtype=np.float64)
 
     def levels(self, hours: Ints) -> Floats:
         """Return the mean level of users or orders in the windows that end with `hours`."""
-        return np.asarray(self._windows(self._level, hours) / np.asarray(PEAK_WINDOWS_H))
+        return np.asarray(self._windows(self.level, hours) / np.asarray(PEAK_WINDOWS_H))
 
     def complaints(self, hours: Ints) -> Floats:
         """Return the product's complaints in the windows that end with `hours` [looks, windows]."""
@@ -180,15 +187,16 @@ class _Past:
         start = np.maximum(end - np.asarray(PEAK_WINDOWS_H), 0)
         return np.asarray(passed[end] - passed[start], dtype=np.float64)
 
-    def series(self, place: int) -> _Own:
-        """Return what is known of one of the wanted series, on each day."""
-        own, column = self._own[place], int(self._wanted[place])
-        known, days = self._known, len(self._whole)
-        held = slice(self.first_day - known.first_day, self.first_day - known.first_day + days)
+    def told(self, place: int, peaks: Peaks) -> _Own:
+        """Return what is known of one of the series, whose `peaks` they are, on each day."""
+        own, column = self.own[place], int(self.series[place])
+        known = self._known
+        begin = self.first_day - known.first_day
+        held = slice(begin, begin + len(self.whole))
         before, all_before = (in_days_before(h, PEAK_DAYS) for h in (own, self._feedback))
         return _Own(
-            peaks=daily_peaks(own / self._level, self._whole),
-            others=daily_peaks(np.maximum(self._complaints - own, 0.0) / self._level, self._whole),
+            peaks=peaks,
+            others=daily_peaks(np.maximum(self._complaints - own, 0.0) / self.level, self.whole),
             hours_phi=hour_overdispersion(
                 own,
                 known.by_hour[held.start * 24 : held.stop * 24],
@@ -200,3 +208,18 @@ class _Past:
             complaints=before,
             share=np.clip(before / np.maximum(all_before, 1.0), 0.0, 1.0),
         )
+
+
+def _members(member_series: Ints, wanted: Ints) -> list[Ints]:
+    """Return the memberships of each of the wanted series."""
+    order = np.argsort(member_series, kind="stable")
+    starts = np.searchsorted(member_series[order], wanted)
+    ends = np.searchsorted(member_series[order], wanted, side="right")
+    return [order[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+
+
+def _ever_busy(hourly: Floats) -> bool:
+    passed = np.concatenate([np.zeros(PEAK_WINDOWS_H[_THREE]), np.cumsum(hourly)])
+    return bool(
+        (passed[PEAK_WINDOWS_H[_THREE] :] - passed[: -PEAK_WINDOWS_H[_THREE]]).max() >= BUSY_PEAK
+    )

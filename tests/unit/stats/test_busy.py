@@ -14,6 +14,7 @@ from closeloop.stats.busy import (
     daily_peaks,
     hour_overdispersion,
     in_days_before,
+    pooled,
 )
 
 RHYTHM = 1.0 + 0.7 * np.sin((np.arange(24) - 9.0) * np.pi / 12.0)
@@ -126,6 +127,22 @@ def test_what_is_deep_in_the_tail_is_rare():
         deep += int((logs.reshape(-1, 24).max(axis=1) >= np.log(20.0)).sum())
     # Of one in twenty series 80 / 20 = 4 are allowed.
     assert deep <= 6
+
+
+def test_what_the_other_busy_series_tell_is_the_prior_of_each():
+    calm = [daily_peaks(hourly(seed, days=8, spread=0.05), whole(8)) for seed in range(8)]
+    wild = [daily_peaks(hourly(seed, days=8, spread=0.8), whole(8)) for seed in range(8)]
+    rare = daily_peaks(hourly(9, days=8, rate=0.5, spread=2.0), whole(8))
+    alone = pooled([calm[0]])[0]
+    assert np.array_equal(alone.spread, calm[0].spread)
+    among_calm, *_ = pooled([calm[0], *calm[1:], rare])
+    among_wild, *_ = pooled([calm[0], *wild])
+    assert (among_calm.spread[7] < alone.spread[7]).all()
+    assert (among_wild.spread[7] > 1.5 * alone.spread[7]).all()
+    # Neither its own days nor those of a series that is not busy are in it.
+    assert np.array_equal(pooled([calm[0], rare])[0].spread, alone.spread)
+    one, other = (pooled([wild[0], own])[1].prior for own in (calm[1], calm[2]))
+    assert one == pytest.approx(other, rel=1e-9)
 
 
 def test_hours_that_vary_as_days_do_have_the_overdispersion_of_days():
