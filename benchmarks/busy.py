@@ -130,7 +130,7 @@ def _counts(rng: np.random.Generator, rates: Floats, world: World) -> Floats:
             moved[:, hour] *= np.sqrt(1.0 - PERSISTENCE**2)
             moved[:, hour] += PERSISTENCE * moved[:, hour - 1]
         hourly *= np.exp(world.bursts * moved - world.bursts**2 / 2.0)
-    return rng.poisson(hourly).astype(np.float64)
+    return np.asarray(rng.poisson(hourly), dtype=np.float64)
 
 
 def _alarms(counts: Floats, *, since: int = 0) -> tuple[Alarm, ...]:

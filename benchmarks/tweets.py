@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -235,7 +236,9 @@ def _print_left_out(companies: list[Tweets]) -> None:
     names = tuple(SETTINGS)
     tried: list[list[Sums]] = []
     for values in product(*SETTINGS.values()):
-        with patch.multiple("closeloop.stats.busy", **dict(zip(names, values, strict=True))):
+        with ExitStack() as held:
+            for name, value in zip(names, values, strict=True):
+                held.enter_context(patch(f"closeloop.stats.busy.{name}", value))
             tried.append([_sums(t, _told(_closeloop([t])[0])) for t in companies])
     whole = [_pooled(sums) for sums in tried]
     for name, figures in (("F1", [w.f1 for w in whole]), ("score", [w.score for w in whole])):
