@@ -4,7 +4,8 @@
 
 A product has 1, 5 or 20 series of 60 to 600 complaints a day (each 300 where it is one) with a daily
 rhythm, and twice as much praise. What varies beyond chance: days (gamma, phi .3), hours (logarithm, sd
-.5, eight tenths of it carried over from hour to hour), both, or everything at once (a holiday, a rating
+.5, eight tenths of it carried over from hour to hour), both, one weekday (twice as much of a fifth of
+the series, one at least), or everything at once (a holiday, a rating
 prompt). Each product is run for 80 days from its first, with one false alarm a product and month
 allowed. Alarms of a series within a week are one problem; "would be a ticket": passed e-BH at q = .1.
 Rises last two days in one of the series, after sixty calm ones.
@@ -27,13 +28,14 @@ PERSISTENCE = 0.8
 
 
 class World(NamedTuple):
-    """What varies: days by `phi`, hours by `bursts`; everything by `surge` for some days."""
+    """What varies: days by `phi`, hours by `bursts`, a weekday by `weekly`; by `surge` everything."""
 
     name: str
     phi: float = 0.0
     bursts: float = 0.0
     surge: float = 1.0
     surge_days: int = 0
+    weekly: float = 1.0
 
 
 WORLDS = (
@@ -41,6 +43,7 @@ WORLDS = (
     World("days vary (phi .3)", phi=0.3),
     World("hours come in bursts", bursts=0.5),
     World("days vary and hours come in bursts", phi=0.3, bursts=0.5),
+    World("one weekday x2", weekly=2.0),
     World("holiday, everything x2.5 for 4 days", surge=2.5, surge_days=4),
     World("rating prompt, everything x4 for a day", surge=4.0, surge_days=1),
 )
@@ -121,6 +124,7 @@ def _counts(rng: np.random.Generator, rates: Floats, world: World) -> Floats:
     level[SURGE_DAY : SURGE_DAY + world.surge_days] = world.surge
     all_rates = np.append(rates, 2.0 * rates.sum())
     daily = np.outer(all_rates, level)
+    daily[: max(len(rates) // 5, 1), ::7] *= world.weekly
     if world.phi:
         daily *= rng.gamma(1.0 / world.phi, world.phi, daily.shape)
     hourly = (daily[:, :, None] * (RHYTHM / 24.0)).reshape(len(all_rates), -1)

@@ -6,7 +6,7 @@ DIR holds nab_tweet_volume.parquet (timestamp, value, series, in_window), counte
 company is a product of its own; the last line takes all ten for one product, in which each alarms a
 tenth as easily. Beside it plain rules on six-hour sums: 20% over the mean of the same hours of the
 days before (28 at most), three deviations over that mean, three over the mean of all hours of those
-days; all from the fourth day on.
+days; all from the fifth day on.
 
 Counted are alarms a day and more apart (what is told at most once a day), and in brackets those a day
 and more after the last alarm (what begins anew). Precision: alarms in a window; recall: windows with
@@ -153,7 +153,7 @@ def _same_hours(tweets: Tweets, *, ratio: float = 1.0, deviations: float = 0.0) 
     six = _six_hours(tweets)
     alarms = []
     for hour in range((LEAST_DAYS + 1) * 24, len(six)):
-        before = six[hour - 24 : max(hour - 24 * MEMORY_DAYS, 4) : -24]
+        before = six[hour - 24 : max(hour - 24 * MEMORY_DAYS - 1, 4) : -24]
         if six[hour] > ratio * before.mean() + deviations * before.std():
             alarms.append(hour)
     return np.array(alarms, dtype=np.int64) + tweets.first

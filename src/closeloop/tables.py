@@ -486,7 +486,7 @@ SIGNAL = Table(
             "users or orders in the window over the usual; null where none are known",
         ),
         _c("detector", TEXT, "shiryaev-roberts, daily-peaks or release-watch"),
-        _c("evidence", REAL, "an e-value"),
+        _c("evidence", REAL, "an e-value; of daily peaks 1 over the alarms a month by chance"),
         _c("threshold", REAL, "what evidence had to reach"),
         _c("family_size", INT, "series tested beside it"),
         _c("fdr_pass", FLAG, "e-BH at the policy's q"),

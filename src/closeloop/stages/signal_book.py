@@ -301,9 +301,10 @@ class SignalBook:
 
 
 def _expected(alarm: Alarm, baselines: Baselines, span: Ints) -> float:
-    """Return the complaints expected in the hours of a signal, at least those of a usual day's peak."""
-    usual = float(baselines.hourly(alarm.series, span).sum())
-    return max(usual, alarm.expected) if alarm.peak else usual
+    """Return the complaints expected in the hours of a signal, from its baseline once there is one."""
+    if alarm.by_hour is not None:
+        return float(np.take(alarm.by_hour, span % 24).sum())
+    return float(baselines.hourly(alarm.series, span).sum())
 
 
 def _lasted_until(row: Row) -> tuple[datetime, str]:

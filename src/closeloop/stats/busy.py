@@ -3,8 +3,9 @@
 The baseline learns how much days differ, and takes hours to differ no more. Of reviews that is true.
 Where people read and answer each other, hours differ far more than days, and the hour of the week says
 little of when. So a busy hour is held against the busiest hours of the days before it: the peaks of
-one and of three hours, by their logarithm. Whole days are compared only, so that no rhythm need be
-known, and three of them are enough to begin with.
+one and of three hours, by their logarithm. Whole days are compared, so that no rhythm of the day need
+be known, and three of them are enough to begin with; a weekday that is always busier is held against
+its own.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ PEAK_WINDOWS_H = (1, 3)
 PEAK_DAYS = 42
 """What was usual more than six weeks ago is forgotten."""
 LEAST_DAYS = 3
+LEAST_WEEKS = 3
+"""So many days of one weekday tell what is usual on it: one bad Monday is none."""
+SPARED_FROM = 5
+"""From so many on the lowest may be a holiday's."""
 LEAST_KNOWN_DAYS = 7
 """Days of a baseline that hours may be measured against."""
 BUSY_PEAK = 15.0
@@ -41,25 +46,23 @@ NORMAL_MAD = 1.4826
 """Standard deviations of a normal law in one median absolute deviation."""
 LEAST_COUNT = 0.5
 DAYS_A_MONTH = 30.0
+_WEEK = 7
 
 
 @dataclass(frozen=True, slots=True)
 class Peaks:
     """What the peaks of each day are held against: arrays [days, windows].
 
-    `usual` is the logarithm of the usual peak and `variance` that of the days about it; `known` [days]
-    is how many days before each they rest on. `prior` is the variance before any day is known.
+    `usual` is the logarithm of the usual peak, at the usual number of users, and `variance` that of
+    the days about it; `known` [days] is how many days before each they rest on, and `busy` [days]
+    whether those were busy. `prior` is the variance before any day is known.
     """
 
     usual: Floats
     variance: Floats
     known: Ints
+    busy: Bools
     prior: Floats
-
-    def busy(self, day: Ints) -> Bools:
-        """Return whether the series is busy on each of the days, and long enough known to say so."""
-        three = self.usual[day, PEAK_WINDOWS_H.index(3)]
-        return np.asarray((self.known[day] >= LEAST_DAYS) & (three >= np.log(BUSY_PEAK)))
 
     @property
     def spread(self) -> Floats:
@@ -71,10 +74,10 @@ class Peaks:
     def log_evidence(self, day: Ints, counts: Floats) -> Floats:
         """Return log of 1 / (60 p) [looks, windows], p of a day with such a peak or a higher one.
 
-        `counts` [looks, windows] come in the windows that end with a look. At 0 a series alarms once
-        a month by chance, in each of two windows every other month; at log N a product of N series.
-        p is Student's; the days known and those that the prior is worth are its degrees of freedom,
-        fourteen at most.
+        `counts` [looks, windows] come in the windows that end with a look, at the usual number of
+        users. At 0 a series alarms once a month by chance, in each of two windows every other month;
+        at log N a product of N series. p is Student's; the days known and those that the prior is
+        worth are its degrees of freedom, fourteen at most.
         """
         far = np.log(np.maximum(counts, LEAST_COUNT)) - self.usual[day]
         freedom = np.minimum(self.known[day] + PRIOR_DAYS - 1.0, MOST_FREEDOM)
@@ -82,30 +85,60 @@ class Peaks:
         return np.asarray(-p - np.log(DAYS_A_MONTH * len(PEAK_WINDOWS_H)))
 
 
-def daily_peaks(hourly: Floats, whole: Bools) -> Peaks:
+def daily_peaks(hourly: Floats, whole: Bools, level: Floats | None = None) -> Peaks:
     """Return what the peaks of the days before each day lead one to expect.
 
-    `hourly` [24 days] are complaints; only days that are `whole` [days] count. The usual peak is the
-    mean of the last 42 days; peaks more than two robust deviations above their median enter it, and
-    the variance, as two, so that an earlier incident does not become the norm.
+    `hourly` [24 days] are complaints, at `level` [24 days] times the usual users of the day that ends
+    with each hour; only days that are `whole` [days] count. The usual peak is the mean of the last 42
+    days; peaks more than two robust deviations above their median enter it, and the variance, as two,
+    so that an earlier incident does not become the norm. Where the same weekday was higher in each of
+    three weeks and more (one of five or six spared), it is the least that it had. Busy are days before which the peak of three
+    hours had a (geometric) mean of fifteen complaints.
     """
-    passed = np.concatenate([[0.0], np.cumsum(hourly)])
-    end = np.arange(len(hourly)) + 1
-    sums = np.stack([passed[end] - passed[np.maximum(end - w, 0)] for w in PEAK_WINDOWS_H], axis=1)
-    peaks = np.log(np.maximum(sums, LEAST_COUNT)).reshape(-1, 24, len(PEAK_WINDOWS_H)).max(axis=1)
-    peaks[~whole] = np.nan
-    earlier = np.concatenate([np.full((PEAK_DAYS, len(PEAK_WINDOWS_H)), np.nan), peaks[:-1]])
-    before = np.lib.stride_tricks.sliding_window_view(earlier, PEAK_DAYS, axis=0).copy()
-    known = np.isfinite(before[:, 0]).sum(axis=1)
-    before[known == 0] = 0.0
-    prior = np.full(peaks.shape, PRIOR_SPREAD**2)
-    middle = np.nanmedian(before, axis=2)
-    about = NORMAL_MAD * np.nanmedian(np.abs(before - middle[:, :, None]), axis=2)
+    sums = window_sums(hourly, np.arange(len(hourly)))
+    came = np.log(np.maximum(sums, LEAST_COUNT))
+    peaks = _of_days_before(came if level is None else came - np.log(level)[:, None], whole)
+    known = np.isfinite(peaks[:, 0]).sum(axis=1)
+    three = PEAK_WINDOWS_H.index(3)
+    counted = peaks if level is None else _of_days_before(came, whole)
+    nothing = known == 0
+    peaks[nothing], counted[nothing] = 0.0, 0.0
+    busy = (known >= LEAST_DAYS) & (np.nanmean(counted[:, three], axis=1) >= np.log(BUSY_PEAK))
+    prior = np.full(peaks.shape[:2], PRIOR_SPREAD**2)
+    middle = np.nanmedian(peaks, axis=2)
+    about = NORMAL_MAD * np.nanmedian(np.abs(peaks - middle[:, :, None]), axis=2)
     cap = middle + PEAK_CAP_SD * np.sqrt(_with_prior(about**2, known, prior))
-    capped = np.minimum(before, cap[:, :, None])
-    usual = np.nanmean(capped, axis=2)
-    squares = np.nansum((capped - usual[:, :, None]) ** 2, axis=2)
-    return Peaks(usual, squares / np.maximum(known - 1, 1)[:, None], known, prior)
+    capped = np.minimum(peaks, cap[:, :, None])
+    mean = np.nanmean(capped, axis=2)
+    squares = np.nansum((capped - mean[:, :, None]) ** 2, axis=2)
+    variance = squares / np.maximum(known - 1, 1)[:, None]
+    return Peaks(np.maximum(mean, _of_weekday(peaks)), variance, known, busy, prior)
+
+
+def window_sums(hourly: Floats, places: Ints) -> Floats:
+    """Return what came in the windows that end with each of the hours [places, windows]."""
+    passed = np.concatenate([[0.0], np.cumsum(hourly)])
+    end = places[:, None] + 1
+    return np.asarray(passed[end] - passed[np.maximum(end - np.array(PEAK_WINDOWS_H), 0)])
+
+
+def _of_days_before(values: Floats, whole: Bools) -> Floats:
+    """Return the largest value of each of 42 days before each day [days, windows, 42], oldest first."""
+    peaks = values.reshape(len(whole), 24, -1).max(axis=1)
+    peaks[~whole] = np.nan
+    earlier = np.concatenate([np.full((PEAK_DAYS, peaks.shape[1]), np.nan), peaks[:-1]])
+    return np.lib.stride_tricks.sliding_window_view(earlier, PEAK_DAYS, axis=0).copy()
+
+
+def _of_weekday(peaks: Floats) -> Floats:
+    """Return what the same weekday's peaks had at least [days, windows], -inf of under three weeks.
+
+    The lowest of three or four, the second lowest of five or six: one holiday is left out.
+    """
+    same = np.sort(peaks[:, :, ::_WEEK], axis=2)
+    seen = np.isfinite(same).sum(axis=2)
+    least = np.where(seen >= SPARED_FROM, same[:, :, 1], same[:, :, 0])
+    return np.asarray(np.where(seen >= LEAST_WEEKS, least, -np.inf))
 
 
 def pooled(series: Sequence[Peaks]) -> list[Peaks]:
@@ -116,8 +149,7 @@ def pooled(series: Sequence[Peaks]) -> list[Peaks]:
     """
     if len(series) < 2:
         return list(series)
-    days = np.arange(len(series[0].known))
-    worth = np.stack([p.busy(days) * p.known for p in series]).astype(np.float64)[:, :, None]
+    worth = np.stack([p.busy * p.known for p in series]).astype(np.float64)[:, :, None]
     told = worth * np.stack([p.variance for p in series])
     others, days_told = told.sum(axis=0) - told, worth.sum(axis=0) - worth
     priors = (others + PRIOR_DAYS * PRIOR_SPREAD**2) / (days_told + PRIOR_DAYS)
@@ -130,30 +162,36 @@ def _with_prior(variance: Floats, known: Ints, prior: Floats) -> Floats:
 
 
 def hour_overdispersion(
-    hourly: Floats, by_hour: Floats, *, mean: Floats, shape: Floats, phi: Floats, known: Ints
+    hourly: Floats,
+    by_hour: Floats,
+    *,
+    mean: Floats,
+    shape: Floats,
+    phi: Floats,
+    told: Bools,
 ) -> Floats:
     """Return how much hours vary beyond their expectation, on each day: at least as days do (`phi`).
 
-    `hourly` and their exposure `by_hour` [24 days]; `mean` a day, its `shape`, `phi`, and the days that
-    they rest on, `known` [days], as the baseline has them. By moments, over the 42 days that end three
-    before each day (as the baseline holds back), drawn to the days' own with the weight that the
-    baseline gives its pool. Days of which less than a week was known say nothing.
+    `hourly` and their exposure `by_hour` [24 days]; `mean` a day, its `shape` and `phi` [days] as the
+    baseline has them; only days that are `told` [days] count. By moments, over the 42 days that end
+    three before each day (as the baseline holds back), drawn to the days' own with the weight that the
+    baseline gives its pool.
     """
     expected = np.repeat(mean, 24) * by_hour
     excess = (hourly - expected) ** 2 - expected - expected**2 / np.repeat(shape, 24)
-    told = np.repeat(known >= LEAST_KNOWN_DAYS, 24)
     over, square = (
-        _held_back(in_days_before(hourly * told, PEAK_DAYS)) for hourly in (excess, expected**2)
+        _held_back(in_days_before(values.reshape(-1, 24).sum(axis=1) * told, PEAK_DAYS))
+        for values in (excess, expected**2)
     )
     found = (over + PHI_POOL_WEIGHT * phi) / (square + PHI_POOL_WEIGHT)
     return np.asarray(np.maximum(found, phi))
 
 
-def in_days_before(hourly: Floats, days: int) -> Floats:
-    """Return what came in so many days before each day; `hourly` [24 days]."""
-    passed = np.concatenate([[0.0], np.cumsum(hourly.reshape(-1, 24).sum(axis=1))])
-    day = np.arange(len(passed) - 1)
-    return np.asarray(passed[day] - passed[np.maximum(day - days, 0)])
+def in_days_before(daily: Floats, days: int) -> Floats:
+    """Return what came in so many days before each day; `daily` [..., days]."""
+    passed = np.concatenate([np.zeros((*daily.shape[:-1], 1)), np.cumsum(daily, axis=-1)], axis=-1)
+    day = np.arange(daily.shape[-1])
+    return np.asarray(passed[..., day] - passed[..., np.maximum(day - days, 0)])
 
 
 def _held_back(daily: Floats) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -42,8 +42,9 @@ class Alarm:
     term) where `expected` were; both also for the last six hours. `share` of all feedback of the
     window is its, where `usual_share` is usual; `exposure_ratio` is the users or orders in the
     window over the usual, None where none are known. `evidence` is the e-value. With `peak` the peaks
-    of a busy series said more: `expected` come in the busiest such hours of a usual day, and
-    `evidence` is 1 over the alarms that chance alone raises in a month.
+    of a busy series said more, and it is 1 over the alarms that chance alone raises in a month. Of a
+    history too young for a baseline `by_hour` holds what usually comes at each hour of the day (UTC),
+    which `expected` rests on then.
     """
 
     series: int
@@ -60,6 +61,7 @@ class Alarm:
     usual_share: float
     exposure_ratio: float | None
     peak: bool = False
+    by_hour: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ def scan(
         terms.everything,
         data,
         known,
-        asked=reached,
+        asked=evidence >= threshold,
         needed=float(np.log(threshold)),
     )
     logs = terms.logs
@@ -113,21 +115,24 @@ def scan(
     evidence[reached] = _evidence(logs[reached])
     peaks = np.exp(np.minimum(busy.log_evidence, LOG_CAP))
     shown = np.maximum(evidence, peaks)
+    judged = known.known_days[_today(looks[:, 0], known)] >= MIN_HISTORY_DAYS
+    raised = np.flatnonzero(shown >= threshold).tolist()
     alarms = tuple(
         _alarm(
             i,
             looks,
             terms,
-            _peak(i, busy) if peaks[i] > evidence[i] else _rise(i, terms),
+            _peak(i, hour, terms, busy, judged=bool(judged[i]))
+            if peaks[i] > evidence[i]
+            else _rise(i, int(terms.logs[i].argmax()), terms),
             shown,
             threshold,
             data=data,
             family=family,
             q=q,
         )
-        for i in np.flatnonzero(shown >= threshold).tolist()
+        for i, hour in zip(raised, looks[raised, 0].tolist(), strict=True)
     )
-    judged = known.known_days[_today(looks[:, 0], known)] >= MIN_HISTORY_DAYS
     return Scan(alarms, int((judged | (busy.hours_phi > 0)).sum()), known)
 
 
@@ -210,7 +215,6 @@ def _terms(looks: Ints, data: SeriesData, known: Baselines, *, hours_phi: Floats
         if width < 24:
             logs[hours_phi >= BURSTING_PHI, w] = -np.inf
         logs[known.known_days[row] < MIN_HISTORY_DAYS, w] = -np.inf
-    logs[known.known_days[_today(hours, known)] < MIN_HISTORY_DAYS] = -np.inf
     _drop_what_is_over(logs)
     return _Terms(logs, count, expected, everything, share, shape)
 
@@ -284,28 +288,32 @@ class _Shown:
     expected: float
     expected_6h: float
     usual_share: float
-    peak: bool
+    peak: bool = False
+    by_hour: tuple[float, ...] | None = None
 
 
-def _rise(i: int, terms: _Terms) -> _Shown:
-    window = int(terms.logs[i].argmax())
-    six = WINDOWS_H.index(6)
+def _rise(i: int, window: int, terms: _Terms) -> _Shown:
     return _Shown(
         window,
         float(terms.expected[i, window]),
-        float(terms.expected[i, six]),
+        float(terms.expected[i, WINDOWS_H.index(6)]),
         float(terms.share[i, window]),
-        peak=False,
     )
 
 
-def _peak(i: int, busy: BusyLooks) -> _Shown:
+def _peak(i: int, hour: int, terms: _Terms, busy: BusyLooks, *, judged: bool) -> _Shown:
+    shown = _rise(i, int(busy.window[i]), terms)
+    if judged:
+        return replace(shown, usual_share=float(busy.share[i]), peak=True)
+    usual = busy.by_hour[i]
+    width = WINDOWS_H[shown.window]
     return _Shown(
-        int(busy.window[i]),
-        float(busy.expected[i]),
-        float(busy.expected_6h[i]),
+        shown.window,
+        float(usual[np.arange(hour + 1 - width, hour + 1) % 24].sum()),
+        float(usual[np.arange(hour - 5, hour + 1) % 24].sum()),
         float(busy.share[i]),
         peak=True,
+        by_hour=tuple(usual.tolist()),
     )
 
 
@@ -343,6 +351,7 @@ def _alarm(
         usual_share=shown.usual_share,
         exposure_ratio=_exposure_ratio(data, hour, WINDOWS_H[window]),
         peak=shown.peak,
+        by_hour=shown.by_hour,
     )
 
 

@@ -68,9 +68,8 @@ def test_the_usual_peak_lies_among_those_that_were_there(values):
 def test_a_series_is_busy_from_its_peaks_and_after_three_whole_days():
     calm = daily_peaks(np.full(24 * 10, BUSY_PEAK / 3 - 0.5), whole(10))
     busy = daily_peaks(np.full(24 * 10, BUSY_PEAK / 3 + 0.5), whole(10))
-    days = np.arange(10)
-    assert not calm.busy(days).any()
-    assert busy.busy(days).tolist() == [False] * (LEAST_DAYS + 1) + [True] * (9 - LEAST_DAYS)
+    assert not calm.busy.any()
+    assert busy.busy.tolist() == [False] * (LEAST_DAYS + 1) + [True] * (9 - LEAST_DAYS)
 
 
 def test_days_that_are_not_whole_do_not_count():
@@ -84,6 +83,51 @@ def test_days_that_are_not_whole_do_not_count():
     assert with_gap.usual[19] == pytest.approx(known.usual[19], abs=0.15)
     # As days of their own they would pull the usual peak down.
     assert (daily_peaks(partial, whole(20)).usual[19] < with_gap.usual[19]).all()
+
+
+def test_a_spread_is_that_of_the_days_with_the_prior_and_of_a_new_day():
+    counts = np.ones(24 * 5)
+    counts[[24 + 5, 48 + 5, 72 + 5]] = [10.0, 20.0, 40.0]
+    known = daily_peaks(counts, whole(5))
+    assert known.known[4] == 3
+    logs = np.log([10.0, 20.0, 40.0])
+    variance = (3 * logs.var(ddof=1) + 10 * 0.2**2) / 13
+    assert known.usual[4, 0] == pytest.approx(logs.mean())
+    assert known.spread[4, 0] == pytest.approx(np.sqrt(variance * (1 + 1 / 3)))
+
+
+def test_a_weekday_that_is_always_busier_is_held_against_its_own():
+    days = 60
+    monday = np.arange(days) % 7 == 3
+    flat = hourly(5, days=days, spread=0.05)
+    busier = flat * np.repeat(np.where(monday, 2.5, 1.0), 24)
+    known, other = daily_peaks(busier, whole(days)), daily_peaks(flat, whole(days))
+    at = np.flatnonzero(monday)
+    # Three of them tell it; before that, and on all other days, nothing is different.
+    assert (known.usual[at[4:]] > other.usual[at[4:]] + 0.7).all()
+    assert (np.abs(known.usual[at[1] + 1 : at[2]] - other.usual[at[1] + 1 : at[2]]) < 0.25).all()
+    holiday = busier.copy()
+    holiday[at[6] * 24 : (at[6] + 1) * 24] /= 5.0
+    assert daily_peaks(holiday, whole(days)).usual[at[8]] == pytest.approx(
+        known.usual[at[8]], abs=0.1
+    )
+    once = flat.copy()
+    once[at[6] * 24 : (at[6] + 1) * 24] *= 2.5
+    assert (daily_peaks(once, whole(days)).usual[at[7]] < known.usual[at[7]] - 0.5).all()
+
+
+def test_peaks_are_in_proportion_to_the_days_users_and_busy_is_not():
+    days = 40
+    level = np.repeat(np.where(np.arange(days) < 20, 1.0, 3.0), 24)
+    counts = np.repeat(np.where(np.arange(days) < 20, 10.0, 30.0), 24)
+    known = daily_peaks(counts, whole(days), level)
+    assert known.usual[39] == pytest.approx(np.log([10.0, 30.0]), abs=0.02)
+    assert known.spread[39] == pytest.approx(
+        daily_peaks(np.full(960, 10.0), whole(days)).spread[39]
+    )
+    few = daily_peaks(np.full(960, 1.0), whole(days), np.full(960, 0.05))
+    assert np.exp(few.usual[39, 1]) > BUSY_PEAK
+    assert not few.busy.any()
 
 
 def test_an_earlier_incident_does_not_become_the_norm():
@@ -152,7 +196,7 @@ def test_hours_that_vary_as_days_do_have_the_overdispersion_of_days():
         "mean": np.full(days, 20.0 * 24.0),
         "shape": np.full(days, 5_000.0),
         "phi": np.full(days, 0.05),
-        "known": np.arange(days),
+        "told": whole(days),
     }
     by_hour = np.tile(RHYTHM / 24.0, days)
     calm = hour_overdispersion(counts, by_hour, **flat)
@@ -161,10 +205,31 @@ def test_hours_that_vary_as_days_do_have_the_overdispersion_of_days():
     rng = np.random.default_rng(4)
     bursts = rng.poisson(20.0 * np.tile(RHYTHM, days) * rng.gamma(0.5, 2.0, days * 24))
     assert hour_overdispersion(bursts.astype(float), by_hour, **flat)[50] > 1.0
-    young = hour_overdispersion(bursts.astype(float), by_hour, **{**flat, "known": np.zeros(days)})
-    assert np.array_equal(young, flat["phi"])
+    untold = {**flat, "told": np.zeros(days, dtype=bool)}
+    assert np.array_equal(hour_overdispersion(bursts.astype(float), by_hour, **untold), flat["phi"])
+
+
+def test_what_came_in_the_last_days_does_not_tell_of_hours():
+    days = 60
+    counts = hourly(4, days=days, spread=0.0)
+    held = {
+        "mean": np.full(days, 480.0),
+        "shape": np.full(days, 5_000.0),
+        "phi": np.full(days, 0.05),
+        "told": whole(days),
+    }
+    by_hour = np.tile(RHYTHM / 24.0, days)
+    burst = counts.copy()
+    burst[24 * 56 + 10] = 2_000.0
+    calm, seen = (hour_overdispersion(c, by_hour, **held) for c in (counts, burst))
+    assert np.array_equal(calm[:60], seen[:60])
+    silent = np.where(np.repeat(np.arange(days) // 10 == 3, 24), 0.0, counts)
+    taken = hour_overdispersion(silent, by_hour, **held)
+    left_out = hour_overdispersion(
+        silent, by_hour, **{**held, "told": whole(days) & (np.arange(days) // 10 != 3)}
+    )
+    assert taken[50] > 2 * left_out[50]
 
 
 def test_sums_of_the_days_before():
-    counts = np.repeat(np.arange(5.0), 24) / 24.0
-    assert in_days_before(counts, 2).tolist() == pytest.approx([0.0, 0.0, 1.0, 3.0, 5.0])
+    assert in_days_before(np.arange(5.0), 2).tolist() == pytest.approx([0.0, 0.0, 1.0, 3.0, 5.0])

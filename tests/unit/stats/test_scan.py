@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -212,7 +214,7 @@ def busy_product(seed: int, *, days: int = 40, bursts: float = 0.0, level=None):
     return rng.poisson(rates).astype(float)
 
 
-def look_busy(counts, *, since=0, exposure=None, until=None, first_day=FIRST_DAY):
+def look_busy(counts, *, since=0, exposure=None, delivered=None, until=None, first_day=FIRST_DAY):
     hour, series = np.nonzero(counts.T)
     weight, hours = counts.T[hour, series], hour + first_day * 24
     own = series < len(counts) - 1
@@ -227,6 +229,7 @@ def look_busy(counts, *, since=0, exposure=None, until=None, first_day=FIRST_DAY
             testable=np.ones(int(own.sum()), dtype=np.bool_),
             ready=np.zeros(len(counts) - 1, dtype=np.int64),
             exposure=exposure,
+            delivered=delivered,
         ),
         since=first_day * 24 + since,
         until=first_day * 24 + (counts.shape[1] if until is None else until),
@@ -244,9 +247,13 @@ def test_a_busy_series_is_looked_at_after_three_whole_days():
     (first, *_) = found.alarms
     assert first.series == 0
     assert first.hour - FIRST_DAY * 24 == 24 * 5 + 14
-    usual = BUSY_RATES[0] * 1.9 * first.window_h
-    assert first.expected == pytest.approx(usual, rel=0.3)
-    assert first.expected_6h == pytest.approx(BUSY_RATES[0] * 1.9 * 6, rel=0.3)
+    rhythm = 1.0 + 0.9 * np.sin((np.arange(24) - 9.0) * np.pi / 12.0)
+    assert first.by_hour == pytest.approx(BUSY_RATES[0] * rhythm, rel=0.4, abs=3.0)
+    # What usually comes at those hours, and no more than that of six.
+    assert first.expected == pytest.approx(
+        BUSY_RATES[0] * rhythm[14 + 1 - first.window_h : 15].sum(), rel=0.3
+    )
+    assert first.expected_6h == pytest.approx(BUSY_RATES[0] * rhythm[9:15].sum(), rel=0.3)
     assert first.count > 3 * first.expected
     assert first.usual_share == pytest.approx(20.0 / 72.0, rel=0.1)
     assert found.looks > 0
@@ -330,3 +337,118 @@ def test_what_comes_later_does_not_change_a_busy_look():
     seen = look_busy(counts, until=until)
     assert seen.alarms
     assert look_busy(later, until=until).alarms == seen.alarms
+
+
+def test_hour_by_hour_a_busy_product_is_as_in_one_look_at_all_of_it():
+    """Whatever is in the range: silence between busy times, bursts at night, series that come late."""
+    for seed in range(3):
+        counts = busy_product(seed, days=24, bursts=0.4)
+        counts[0, 24 * 9 : 24 * 18] = 0.0
+        counts[1, : 24 * 12] = 0.0
+        counts[1, 24 * 20 + 2] += 14.0
+        counts[0, 24 * 22 + 10 : 24 * 22 + 12] *= 4.0
+        whole = look_busy(counts)
+        assert whole.alarms
+        parts = [look_busy(counts, since=h, until=h) for h in range(24 * 24)]
+        # How many others pass beside it is asked of the looks at hand only.
+        assert [replace(a, fdr_pass=False) for p in parts for a in p.alarms] == [
+            replace(a, fdr_pass=False) for a in whole.alarms
+        ]
+        assert sum(p.looks for p in parts) == whole.looks
+
+
+def test_a_rare_series_is_not_looked_at_in_its_first_two_weeks_whatever_comes_beside_it():
+    counts = np.concatenate([busy_product(1, days=16), np.zeros((1, 16 * 24))])
+    counts[2] = np.random.default_rng(1).poisson(0.1, 16 * 24)
+    counts[2, 24 * 10 + 12 : 24 * 10 + 14] += 40.0
+    assert not [a for a in look_busy(counts, until=24 * 13).alarms if a.series == 2]
+
+
+def hourly_users(days: int, level=1.0):
+    rhythm = np.maximum(1.0 + 0.93 * np.sin((np.arange(24) - 9.0) * np.pi / 12.0), 0.05)
+    return exposure_of(
+        np.arange(days * 24) + FIRST_DAY * 24,
+        np.ones(days * 24, dtype=np.int64),
+        1_000.0 * np.tile(rhythm, days) * level,
+    )
+
+
+def test_users_by_the_hour_leave_the_busy_hours_of_the_day_as_they_are():
+    for seed in range(3):
+        counts = busy_product(seed)
+        counts[0, 24 * 38 + 14 : 24 * 38 + 17] *= 3.0
+        known = look_busy(counts, since=24 * 38, exposure=hourly_users(40)).alarms
+        assert any(a.peak and a.series == 0 for a in known)
+        calm = look_busy(busy_product(seed) // 12, exposure=hourly_users(40)).alarms
+        assert not any(a.peak for a in calm)
+
+
+def test_a_busy_product_grows_with_its_users():
+    grown = np.repeat(np.where(np.arange(40) < 30, 1.0, 3.0), 24)
+    product = [busy_product(seed, level=grown)[:1] for seed in range(6)]
+    lone = [np.concatenate([c, np.zeros((1, c.shape[1]))]) for c in product]
+    users = hourly_users(40, grown)
+    after = [look_busy(c, since=24 * 34, exposure=users).alarms for c in lone]
+    assert sum(any(a.peak for a in alarms) for alarms in after) <= 1
+    for counts in lone:
+        counts[0, 24 * 38 + 14 : 24 * 38 + 17] *= 2.5
+    risen = [look_busy(c, since=24 * 38, exposure=users).alarms for c in lone]
+    assert all(any(a.peak for a in alarms) for alarms in risen)
+
+
+def test_days_without_delivery_are_no_days_of_a_busy_series():
+    counts = busy_product(3)
+    counts[:, 24 * 12 : 24 * 34] = 0.0
+    came = exposure_of(
+        np.arange(40 * 24) + FIRST_DAY * 24,
+        np.ones(40 * 24, dtype=np.int64),
+        np.where(counts.sum(axis=0) > 0, 1.0, 0.001),
+    )
+    counts[0, 24 * 38 + 13 : 24 * 38 + 16] *= 2.0
+    told = [a for a in look_busy(counts, since=24 * 38, delivered=came).alarms if a.peak]
+    assert told
+    # As days of nothing they make a series too rare to be busy.
+    assert not [a for a in look_busy(counts, since=24 * 38).alarms if a.peak]
+
+
+def test_a_surge_raises_a_busy_product_s_peaks_by_little_even_without_the_gate(monkeypatch):
+    monkeypatch.setattr(
+        "closeloop.stats.busy_looks.surge_gate",
+        lambda count, *_, **__: np.ones(len(count), dtype=np.bool_),
+    )
+    level = np.ones(40 * 24)
+    level[38 * 24 :] = 3.0
+    raised = 0
+    for seed in range(0, 40, 5):
+        parts = [busy_product(s, level=level)[:2] for s in range(seed, seed + 4)]
+        counts = np.concatenate([*parts, busy_product(seed + 4, level=level)[2:]])
+        raised += len({a.series for a in look_busy(counts, since=38 * 24).alarms if a.peak})
+    # Of 64 series.
+    assert raised <= 6
+
+
+def barely_busy(days: int):
+    """One series of 5, 6 and 5 complaints at noon and none else, with some praise."""
+    counts = np.zeros((2, days * 24))
+    for hour, count in ((11, 5.0), (12, 6.0), (13, 5.0)):
+        counts[0, hour::24] = count
+    counts[1] = 4.0
+    return counts
+
+
+def test_complaints_of_three_hours_a_day_are_enough_to_be_busy():
+    counts = barely_busy(50)
+    counts[0, 24 * 49 + 12] = 40.0
+    (first, *_) = look_busy(counts, since=24 * 49).alarms
+    assert first.hour == FIRST_DAY * 24 + 24 * 49 + 12
+    assert first.peak
+
+
+def test_one_busy_hour_at_night_needs_none_beside_it():
+    counts = barely_busy(9)
+    counts[0, 24 * 8 + 3] = 14.0
+    hour = 24 * 8 + 3
+    (alone,) = look_busy(counts, since=hour, until=hour).alarms
+    assert alone.peak
+    assert alone.count == 14
+    assert [a for a in look_busy(counts).alarms if a.hour == FIRST_DAY * 24 + hour] == [alone]
