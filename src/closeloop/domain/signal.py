@@ -54,10 +54,10 @@ class Signal:
     """One underlying problem of one product, raised by a detector.
 
     `evidence` is an e-value (M/720 for the series detector, E for the release watch), or 1 over the
-    alarms that chance raises in a month (the peaks of a busy series); `threshold`
-    is what it had to reach; `family_size` the number of series tested beside it. `count` and
-    `baseline` cover [window_start, window_end); `count_6h` and `baseline_6h` the last six hours,
-    which the policy's floor is about. `historic` marks a signal of backfilled rows: never acted on.
+    alarms that chance raises in a month (the peaks of a busy series); `threshold` is what it had to
+    reach; `family_size` the number of series tested beside it. `count` and `baseline` cover
+    [window_start, window_end); `count_6h` and `baseline_6h` the last six hours, which the policy's
+    floor is about. `historic` marks a signal of backfilled rows: never acted on.
 
     `feedback_ids` are the newest complaints, KEPT_IDS at most: to quote, not to count by.
 

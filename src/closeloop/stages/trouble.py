@@ -66,17 +66,17 @@ def span_of(view: ProductView, signal: Mapping[str, Any], complaints: Ints, *, n
     start = hour_of(signal["window_start"])
     earliest = start - FORERUN_H
     until = _trouble_ends(view, signal, complaints, now=now)
-    if signal["kind"] == SignalKind.RELEASE:
-        # Low ratings of a version have no onset of their own, and begin with it.
+    release = signal["kind"] == SignalKind.RELEASE
+    if release:
         last = min(until, hour_of(signal["window_end"] + AFTERMATH))
-        first, onset = _since_known(view, last - WINDOW_H, earliest), earliest
-        counts, expected = _hourly(view, complaints, first, last)
+        first = last - WINDOW_H
     else:
         last = min(until + CALM_H, now)
         first = min(last - WINDOW_H, earliest - CALM_BEFORE_H)
-        first = _since_known(view, first, earliest)
-        counts, expected = _hourly(view, complaints, first, last)
-        onset = first + _onset(counts, expected, start - first)
+    first = _since_known(view, first, earliest)
+    counts, expected = _hourly(view, complaints, first, last)
+    # Low ratings of a version have no onset of their own, and begin with it.
+    onset = earliest if release else first + _onset(counts, expected, start - first)
     return Span(first, earliest, onset, until, last, counts, expected)
 
 

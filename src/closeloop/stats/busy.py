@@ -17,7 +17,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from closeloop.stats.baseline import HOLD_BACK_DAYS, PHI_POOL_WEIGHT, Floats, Ints
-from closeloop.stats.series import Bools
+from closeloop.stats.evidence import HOURS_A_MONTH, Bools
 
 PEAK_WINDOWS_H = (1, 3)
 PEAK_DAYS = 42
@@ -45,7 +45,6 @@ PEAK_CAP_SD = 2.0
 NORMAL_MAD = 1.4826
 """Standard deviations of a normal law in one median absolute deviation."""
 LEAST_COUNT = 0.5
-DAYS_A_MONTH = 30.0
 _WEEK = 7
 
 
@@ -82,7 +81,7 @@ class Peaks:
         far = np.log(np.maximum(counts, LEAST_COUNT)) - self.usual[day]
         freedom = np.minimum(self.known[day] + PRIOR_DAYS - 1.0, MOST_FREEDOM)
         p = student.logsf(far / self.spread[day], freedom[:, None])
-        return np.asarray(-p - np.log(DAYS_A_MONTH * len(PEAK_WINDOWS_H)))
+        return np.asarray(-p - np.log(HOURS_A_MONTH / 24.0 * len(PEAK_WINDOWS_H)))
 
 
 def daily_peaks(hourly: Floats, whole: Bools, level: Floats | None = None) -> Peaks:
@@ -92,8 +91,8 @@ def daily_peaks(hourly: Floats, whole: Bools, level: Floats | None = None) -> Pe
     with each hour; only days that are `whole` [days] count. The usual peak is the mean of the last 42
     days; peaks more than two robust deviations above their median enter it, and the variance, as two,
     so that an earlier incident does not become the norm. Where the same weekday was higher in each of
-    three weeks and more (one of five or six spared), it is the least that it had. Busy are days before which the peak of three
-    hours had a (geometric) mean of fifteen complaints.
+    three weeks and more (one of five or six spared), it is the least that it had. Busy are days
+    before which the peak of three hours had a (geometric) mean of fifteen complaints.
     """
     sums = window_sums(hourly, np.arange(len(hourly)))
     came = np.log(np.maximum(sums, LEAST_COUNT))

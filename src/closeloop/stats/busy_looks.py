@@ -20,8 +20,8 @@ from closeloop.stats.busy import (
     pooled,
     window_sums,
 )
-from closeloop.stats.evidence import WINDOWS_H, surge_factor, surge_gate
-from closeloop.stats.series import Bools, SeriesData
+from closeloop.stats.evidence import WINDOWS_H, Bools, surge_factor, surge_gate
+from closeloop.stats.series import SeriesData
 
 WHOLE = 0.5
 """A day counts while its sources delivered so much of the usual."""
@@ -163,7 +163,9 @@ class _Past:
         if data.delivered is not None:
             self.whole &= data.delivered.of(hours).reshape(-1, 24).mean(axis=1) >= WHOLE
         self._complaints = self._by_hour(data.hours, data.weight)
-        self._feedback = self._by_hour(data.all_hours, data.all_weight)
+        feedback = self._by_hour(data.all_hours, data.all_weight)
+        self._feedback_before = in_days_before(_daily(feedback), PEAK_DAYS)
+        self._days_before = in_days_before(self.whole.astype(np.float64), PEAK_DAYS)
         self.series, self.own = self._often(data, days - self.first_day)
 
     def _often(self, data: SeriesData, days: Ints) -> tuple[Ints, Floats]:
@@ -180,7 +182,7 @@ class _Past:
         daily = np.bincount(
             of * many + place[rows] // 24, weights=data.weight[rows], minlength=data.series * many
         ).reshape(data.series, many)
-        known = in_days_before(self.whole.astype(np.float64), PEAK_DAYS)[days]
+        known = self._days_before[days]
         came = in_days_before(daily.astype(np.float64), PEAK_DAYS + 1)[:, days]
         series = np.flatnonzero(
             (came >= BUSY_PEAK / 2.0 * np.maximum(known, LEAST_DAYS)).any(axis=1)
@@ -214,10 +216,7 @@ class _Past:
         known = self._known
         begin = self.first_day - known.first_day
         held = slice(begin, begin + len(self.whole))
-        before, all_before = (
-            in_days_before(hourly.reshape(-1, 24).sum(axis=1), PEAK_DAYS)
-            for hourly in (own, self._feedback)
-        )
+        before = in_days_before(_daily(own), PEAK_DAYS)
         return _Own(
             peaks=peaks,
             others=daily_peaks(np.maximum(self._complaints - own, 0.0), self.whole, self.level),
@@ -230,7 +229,7 @@ class _Past:
                 told=self.whole & (known.known_days[held] >= LEAST_KNOWN_DAYS),
             ),
             complaints=before,
-            share=np.clip(before / np.maximum(all_before, 1.0), 0.0, 1.0),
+            share=np.clip(before / np.maximum(self._feedback_before, 1.0), 0.0, 1.0),
             by_hour=self._hours_before(own),
         )
 
@@ -238,5 +237,9 @@ class _Past:
         """Return the mean of each hour of the day over the days before [days, 24], at usual users."""
         hourly = own if self.level is None else own / self.level
         by_hour = hourly.reshape(-1, 24) * self.whole[:, None]
-        days = in_days_before(self.whole.astype(np.float64), PEAK_DAYS)
-        return np.asarray(in_days_before(by_hour.T, PEAK_DAYS).T / np.maximum(days, 1.0)[:, None])
+        days = np.maximum(self._days_before, 1.0)[:, None]
+        return np.asarray(in_days_before(by_hour.T, PEAK_DAYS).T / days)
+
+
+def _daily(hourly: Floats) -> Floats:
+    return np.asarray(hourly.reshape(-1, 24).sum(axis=1))

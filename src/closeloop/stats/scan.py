@@ -13,6 +13,7 @@ from closeloop.stats.evidence import (
     GAPS_H,
     HOURS_A_MONTH,
     WINDOWS_H,
+    Bools,
     e_bh,
     surge_factor,
     surge_gate,
@@ -97,32 +98,32 @@ def scan(
     threshold = family / false_alarms
     terms = _terms(looks, data, known, hours_phi=np.zeros(len(looks)))
     evidence = _evidence(terms.logs)
-    reached = np.flatnonzero(evidence >= threshold)
+    asked = evidence >= threshold
+    reached = np.flatnonzero(asked)
     busy = busy_looks(
         looks,
         terms.count,
         terms.everything,
         data,
         known,
-        asked=evidence >= threshold,
+        asked=asked,
         needed=float(np.log(threshold)),
     )
-    logs = terms.logs
     again = reached[busy.hours_phi[reached] > 0]
     if len(again):
-        logs[again] = _terms(looks[again], data, known, hours_phi=busy.hours_phi[again]).logs
-    logs[reached] = _gated(terms, reached, needed=float(np.log(threshold * HOURS_A_MONTH)))
-    evidence[reached] = _evidence(logs[reached])
+        anew = _terms(looks[again], data, known, hours_phi=busy.hours_phi[again])
+        terms.logs[again] = anew.logs
+    terms.logs[reached] = _gated(terms, reached, needed=float(np.log(threshold * HOURS_A_MONTH)))
+    evidence[reached] = _evidence(terms.logs[reached])
     peaks = np.exp(np.minimum(busy.log_evidence, LOG_CAP))
     shown = np.maximum(evidence, peaks)
     judged = known.known_days[_today(looks[:, 0], known)] >= MIN_HISTORY_DAYS
-    raised = np.flatnonzero(shown >= threshold).tolist()
     alarms = tuple(
         _alarm(
             i,
             looks,
             terms,
-            _peak(i, hour, terms, busy, judged=bool(judged[i]))
+            _peak(i, looks, terms, busy, judged=judged)
             if peaks[i] > evidence[i]
             else _rise(i, int(terms.logs[i].argmax()), terms),
             shown,
@@ -131,7 +132,7 @@ def scan(
             family=family,
             q=q,
         )
-        for i, hour in zip(raised, looks[raised, 0].tolist(), strict=True)
+        for i in np.flatnonzero(shown >= threshold).tolist()
     )
     return Scan(alarms, int((judged | (busy.hours_phi > 0)).sum()), known)
 
@@ -301,20 +302,17 @@ def _rise(i: int, window: int, terms: _Terms) -> _Shown:
     )
 
 
-def _peak(i: int, hour: int, terms: _Terms, busy: BusyLooks, *, judged: bool) -> _Shown:
-    shown = _rise(i, int(busy.window[i]), terms)
-    if judged:
-        return replace(shown, usual_share=float(busy.share[i]), peak=True)
-    usual = busy.by_hour[i]
-    width = WINDOWS_H[shown.window]
-    return _Shown(
-        shown.window,
-        float(usual[np.arange(hour + 1 - width, hour + 1) % 24].sum()),
-        float(usual[np.arange(hour - 5, hour + 1) % 24].sum()),
-        float(busy.share[i]),
-        peak=True,
-        by_hour=tuple(usual.tolist()),
+def _peak(i: int, looks: Ints, terms: _Terms, busy: BusyLooks, *, judged: Bools) -> _Shown:
+    rise = _rise(i, int(busy.window[i]), terms)
+    shown = replace(rise, usual_share=float(busy.share[i]), peak=True)
+    if judged[i]:
+        return shown
+    usual, end = busy.by_hour[i], int(looks[i, 0]) + 1
+    expected, expected_6h = (
+        float(usual[np.arange(end - width, end) % 24].sum())
+        for width in (WINDOWS_H[shown.window], 6)
     )
+    return replace(shown, expected=expected, expected_6h=expected_6h, by_hour=tuple(usual.tolist()))
 
 
 def _alarm(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from closeloop.stats.baseline import (
     HOURS_A_WEEK,
@@ -15,9 +14,8 @@ from closeloop.stats.baseline import (
     baselines,
     hour_of_week,
 )
+from closeloop.stats.evidence import Bools
 from closeloop.stats.exposure import Exposure
-
-Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
