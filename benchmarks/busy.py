@@ -5,39 +5,22 @@
 A product has 1, 5 or 20 series of 60 to 600 complaints a day (each 300 where it is one) with a daily
 rhythm, and twice as much praise. What varies beyond chance: days (gamma, phi .3), hours (logarithm, sd
 .5, eight tenths of it carried over from hour to hour), both, one weekday (twice as much of a fifth of
-the series, one at least), or everything at once (a holiday, a rating
-prompt). Each product is run for 80 days from its first, with one false alarm a product and month
-allowed. Alarms of a series within a week are one problem; "would be a ticket": passed e-BH at q = .1.
-Rises last two days in one of the series, after sixty calm ones.
+the series, one at least), or everything at once (a holiday, a rating prompt). Each product is run for
+80 days from its first, with one false alarm a product and month allowed. Alarms of a series within a
+week are one problem; "would be a ticket": passed e-BH at q = .1. Rises last two days in one of the
+series, after sixty calm ones.
 """
 
 from __future__ import annotations
 
 import argparse
-from typing import NamedTuple
 
 import numpy as np
 
 from closeloop.stats.baseline import Floats
-from closeloop.stats.scan import Alarm, scan
-from closeloop.stats.series import SeriesData
-from detector import FIRST_DAY, RHYTHM, _problems
+from detector import FIRST_DAY, RHYTHM, World, _counts, _problems, _scan
 
 DAYS, YOUNG_DAYS, SURGE_DAY, RISE_DAY = 80, 17, 60, 60
-PERSISTENCE = 0.8
-
-
-class World(NamedTuple):
-    """What varies: days by `phi`, hours by `bursts`, a weekday by `weekly`; by `surge` everything."""
-
-    name: str
-    phi: float = 0.0
-    bursts: float = 0.0
-    surge: float = 1.0
-    surge_days: int = 0
-    weekly: float = 1.0
-
-
 WORLDS = (
     World("chance only"),
     World("days vary (phi .3)", phi=0.3),
@@ -76,7 +59,8 @@ def _false_alarms(world: World, size: int, products: int) -> str:
     young = later = tickets = surged = 0
     for seed in range(products):
         rng = np.random.default_rng(seed)
-        for problem in _problems(_alarms(_counts(rng, _rates(rng, size), world))):
+        counts = _counts(rng, _rates(rng, size), world, days=DAYS, surge_day=SURGE_DAY)
+        for problem in _problems(_scan(counts, family=size, since=0)):
             day = problem.hour // 24 - FIRST_DAY
             young += day < YOUNG_DAYS
             later += day >= YOUNG_DAYS
@@ -97,13 +81,13 @@ def _rise(world: World, size: int, rise: float, at: int, *, products: int) -> st
         rng = np.random.default_rng(seed)
         rates = _rates(rng, size)
         rates[0] = 300.0
-        counts = _counts(rng, rates, world)
+        counts = _counts(rng, rates, world, days=DAYS)
         start = RISE_DAY * 24 + at
         usual = rates[0] / 24.0 * np.tile(np.roll(RHYTHM, -at), 2)
         counts[0, start : start + 48] += rng.poisson((rise - 1.0) * usual)
         hours = [
             a.hour - FIRST_DAY * 24 - start
-            for a in _alarms(counts, since=start)
+            for a in _scan(counts, family=size, since=start)
             if a.series == 0 and a.hour < FIRST_DAY * 24 + start + 48
         ]
         delays.append(min(hours) + 1.0 if hours else np.inf)
@@ -116,48 +100,6 @@ def _rates(rng: np.random.Generator, size: int) -> Floats:
     if size == 1:
         return np.array([300.0])
     return np.asarray(np.exp(rng.uniform(np.log(60.0), np.log(600.0), size)))
-
-
-def _counts(rng: np.random.Generator, rates: Floats, world: World) -> Floats:
-    """Return hourly counts [series + 1, hours], praise last."""
-    level = np.ones(DAYS)
-    level[SURGE_DAY : SURGE_DAY + world.surge_days] = world.surge
-    all_rates = np.append(rates, 2.0 * rates.sum())
-    daily = np.outer(all_rates, level)
-    daily[: max(len(rates) // 5, 1), ::7] *= world.weekly
-    if world.phi:
-        daily *= rng.gamma(1.0 / world.phi, world.phi, daily.shape)
-    hourly = (daily[:, :, None] * (RHYTHM / 24.0)).reshape(len(all_rates), -1)
-    if world.bursts:
-        moved = rng.normal(size=hourly.shape)
-        for hour in range(1, hourly.shape[1]):
-            moved[:, hour] *= np.sqrt(1.0 - PERSISTENCE**2)
-            moved[:, hour] += PERSISTENCE * moved[:, hour - 1]
-        hourly *= np.exp(world.bursts * moved - world.bursts**2 / 2.0)
-    return np.asarray(rng.poisson(hourly), dtype=np.float64)
-
-
-def _alarms(counts: Floats, *, since: int = 0) -> tuple[Alarm, ...]:
-    hour, series = np.nonzero(counts[:-1].T)
-    every = np.arange(counts.shape[1]) + FIRST_DAY * 24
-    return scan(
-        SeriesData(
-            hours=hour + FIRST_DAY * 24,
-            weight=counts[series, hour],
-            all_hours=every,
-            all_weight=counts.sum(axis=0),
-            member_row=np.arange(len(hour)),
-            member_series=series,
-            testable=np.ones(len(hour), dtype=np.bool_),
-            ready=np.zeros(len(counts) - 1, dtype=np.int64),
-        ),
-        since=FIRST_DAY * 24 + since,
-        until=(FIRST_DAY + DAYS) * 24,
-        first_day=FIRST_DAY,
-        family=len(counts) - 1,
-        false_alarms=1.0,
-        q=0.1,
-    ).alarms
 
 
 if __name__ == "__main__":

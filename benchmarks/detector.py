@@ -24,16 +24,24 @@ FIRST_DAY = 19_000
 SERIES = 20
 WEEK_H = 168
 SURGE_DAY = 150
+PERSISTENCE = 0.8
+"""What of an hour's burst is carried over to the next."""
 RHYTHM = 1.0 + 0.7 * np.sin((np.arange(24) - 9.0) * np.pi / 12.0)
 
 
 class World(NamedTuple):
-    """What goes on in a product: overdispersion of a series' days, a surge of everything."""
+    """What goes on in a product.
+
+    Days of a series vary by `phi`, its hours by `bursts` (sd of the logarithm), one weekday of a fifth
+    of the series by `weekly`, everything by `surge` for some days.
+    """
 
     name: str
     phi: float = 0.0
     surge: float = 1.0
     surge_days: int = 0
+    bursts: float = 0.0
+    weekly: float = 1.0
 
 
 WORLDS = (
@@ -95,41 +103,49 @@ def _print_power(products: int) -> None:
         print(f"| {base} | x{rise:.0f} | {limit:.1f} | {share:.2f} | {median:.0f} |")
 
 
-def _counts(rng: np.random.Generator, rates: Floats, world: World) -> Ints:
+def _counts(
+    rng: np.random.Generator,
+    rates: Floats,
+    world: World,
+    *,
+    days: int = DAYS,
+    surge_day: int = SURGE_DAY,
+) -> Ints:
     """Return hourly counts [series + 1, hours], praise last."""
-    level = np.ones(DAYS)
-    level[SURGE_DAY : SURGE_DAY + world.surge_days] = world.surge
+    level = np.ones(days)
+    level[surge_day : surge_day + world.surge_days] = world.surge
     all_rates = np.append(rates, 2.0 * rates.sum())
     daily = np.outer(all_rates, level)
+    daily[: max(len(rates) // 5, 1), ::7] *= world.weekly
     if world.phi:
         daily *= rng.gamma(1.0 / world.phi, world.phi, daily.shape)
     hourly = (daily[:, :, None] * (RHYTHM / 24.0)).reshape(len(all_rates), -1)
+    if world.bursts:
+        moved = rng.normal(size=hourly.shape)
+        for hour in range(1, hourly.shape[1]):
+            moved[:, hour] *= np.sqrt(1.0 - PERSISTENCE**2)
+            moved[:, hour] += PERSISTENCE * moved[:, hour - 1]
+        hourly *= np.exp(world.bursts * moved - world.bursts**2 / 2.0)
     return np.asarray(rng.poisson(hourly), dtype=np.int64)
 
 
 def _scan(
     counts: Ints, *, family: int, allowed: float = 1.0, since: int = JUDGED_FROM * 24
 ) -> tuple[Alarm, ...]:
-    series, hour = np.nonzero(counts)
-    times = counts[series, hour]
-    series, hours = np.repeat(series, times), np.repeat(hour, times) + FIRST_DAY * 24
-    order = np.argsort(hours, kind="stable")
-    series, hours = series[order], hours[order]
-    complaint = series < len(counts) - 1
-    own = hours[complaint]
+    hour, series = np.nonzero(counts[:-1].T)
     found = scan(
         SeriesData(
-            hours=own,
-            weight=np.ones(len(own)),
-            all_hours=hours,
-            all_weight=np.ones(len(hours)),
-            member_row=np.arange(len(own)),
-            member_series=series[complaint],
-            testable=np.ones(len(own), dtype=np.bool_),
+            hours=hour + FIRST_DAY * 24,
+            weight=counts[series, hour].astype(np.float64),
+            all_hours=np.arange(counts.shape[1]) + FIRST_DAY * 24,
+            all_weight=counts.sum(axis=0).astype(np.float64),
+            member_row=np.arange(len(hour)),
+            member_series=series,
+            testable=np.ones(len(hour), dtype=np.bool_),
             ready=np.zeros(len(counts) - 1, dtype=np.int64),
         ),
         since=FIRST_DAY * 24 + since,
-        until=(FIRST_DAY + DAYS) * 24,
+        until=FIRST_DAY * 24 + counts.shape[1],
         first_day=FIRST_DAY,
         family=family,
         false_alarms=allowed,
